@@ -1,0 +1,1 @@
+"""What the services and departments say to each other: events, topics, identifiers and the departments themselves."""

@@ -1,0 +1,68 @@
+"""JSON as RFC 8259 means it: what Python would silently let pass is refused.
+
+Duplicate names, NaN and Infinity, invalid UTF-8 and nesting beyond `MAX_DEPTH` raise `InvalidJsonError`, whose text
+never repeats the input.
+"""
+
+import json
+from typing import Any, NoReturn
+
+MAX_DEPTH = 64
+
+
+class InvalidJsonError(ValueError):
+    """The text is not JSON that we accept; the message says why without repeating it."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise InvalidJsonError("an object has the same name twice")
+    return members
+
+
+def _constant(_: str) -> NoReturn:
+    raise InvalidJsonError("NaN and Infinity are not JSON")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+
+
+def parse(text: bytes) -> Any:
+    """The value of `text`. Raises `InvalidJsonError`."""
+    try:
+        decoded = text.decode("utf-8")
+    except UnicodeDecodeError:
+        raise InvalidJsonError("the text is not UTF-8") from None
+    try:
+        # The opening brackets bound the depth from above: only a suspicious text pays for the exact count.
+        if decoded.count("[") + decoded.count("{") > MAX_DEPTH:
+            _check_depth(decoded)
+        return _decoder.decode(decoded)
+    except RecursionError:
+        raise InvalidJsonError(f"nested deeper than {MAX_DEPTH}") from None
+    except json.JSONDecodeError as error:
+        raise InvalidJsonError(f"{error.msg} at line {error.lineno} column {error.colno}") from None
+    except InvalidJsonError:
+        raise
+    except ValueError:
+        raise InvalidJsonError("a number has too many digits") from None
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    in_string = escaped = False
+    for character in text:
+        if escaped:
+            escaped = False
+        elif in_string:
+            escaped = character == "\\"
+            in_string = character != '"'
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise InvalidJsonError(f"nested deeper than {MAX_DEPTH}")
+        elif character in "]}":
+            depth -= 1
