@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from yijian_contracts.events import EVENTS, Event
 from yijian_contracts.strict_json import InvalidJsonError, parse
 
-E = TypeVar("E", bound=Event, covariant=True)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"
@@ -28,13 +28,13 @@ class UndecodableError(ValueError):
 
 
 @dataclass(frozen=True)
-class CloudEvent(Generic[E]):
+class CloudEvent(Generic[E_co]):
     """An event with the context it travelled in. `traceparent` is W3C Trace Context, where the sender had one."""
 
     id: str
     source: str
     time: datetime
-    data: E
+    data: E_co
     traceparent: str | None = None
 
 
@@ -57,7 +57,10 @@ def encode(event: Event, *, source: str, time: datetime | None = None, tracepare
         "ce_source": f"/{source}",
         "ce_type": event.full_type(),
         "ce_subject": event.key,
-        "ce_time": (time or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "ce_time": (time or datetime.now(UTC))
+        .astimezone(UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z"),
         "content-type": JSON,
     }
     if traceparent:
@@ -121,7 +124,9 @@ def _assemble(attributes: Mapping[str, str], data: Mapping[str, Any]) -> CloudEv
     try:
         event = model.model_validate(data)
     except ValidationError as error:
-        places = "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in error.errors(include_input=False, include_url=False)[:5])
+        places = "; ".join(
+            f"{_place(e['loc'])}: {e['msg']}" for e in error.errors(include_input=False, include_url=False)[:5]
+        )
         raise UndecodableError(f"{attributes['type']} does not fit its schema: {places}") from None
     if attributes.get("subject") not in (None, "", event.key):
         raise UndecodableError("the subject is not the application id in the data")

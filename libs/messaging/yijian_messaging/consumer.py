@@ -1,0 +1,385 @@
+"""Kafka in: batches of records, one transaction each, offsets beside their effect.
+
+Who may act on a record is decided by the database, not by the consumer group: the first statement of every batch
+moves its offsets by compare-and-set, so a former owner or a late seek can neither skip nor repeat. The group's own
+committed offset is for monitoring only.
+"""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from yijian_messaging import kafka, metrics
+from yijian_messaging.inbox import inbox_key
+from yijian_messaging.record import Decoded, Message, Record
+from yijian_messaging.settings import PRODUCTION, KafkaSettings, Tuning
+from yijian_messaging.store import DeadLetter, LetterState, Move, Store, Transaction
+from yijian_messaging.tracing import processing
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+C = TypeVar("C")
+
+Handler = Callable[[Transaction[C], Sequence[Message[T]]], Awaitable[None]]
+
+REPLAY_INTERVAL = 1.0
+MAX_PAUSE = 5.0
+
+
+class OffsetMovedError(Exception):
+    """Another process has handled these records, or ours start at the wrong place: read on from the stored offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival(Generic[T]):
+    """A record with what it means, or with why it means nothing."""
+
+    record: Record
+    decoded: Decoded[T] | None
+    error: str = ""
+
+
+class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka is untyped
+    """Holds new partitions back until their stored offsets were read."""
+
+    def __init__(self) -> None:
+        self.consumer: AIOKafkaConsumer | None = None
+        self.unplaced: set[TopicPartition] = set()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        self.unplaced -= set(revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        partitions = set(assigned)
+        self.unplaced |= partitions
+        if self.consumer is not None and partitions:
+            self.consumer.pause(*partitions)
+
+
+class Consumer(Generic[T, C]):
+    """Reads topics as one member of a group and hands what is new to `handle`, inside the batch's transaction.
+
+    `decode` raises ValueError for a record that means nothing: it becomes a dead letter, its neighbours go on.
+    An exception from `handle` rolls back; if it is not transient the batch is halved until the culprit is alone,
+    tried `Tuning.tries` times, and then becomes a dead letter with an incident.
+    """
+
+    def __init__(
+        self,
+        *,
+        group: str,
+        topics: Sequence[str],
+        store: Store[C],
+        kafka: KafkaSettings,
+        decode: Callable[[Record], Decoded[T]],
+        handle: Handler[C, T],
+        tuning: Tuning = PRODUCTION,
+    ) -> None:
+        self.name = group
+        self._topics = tuple(topics)
+        self._store = store
+        self._kafka = kafka
+        self._decode = decode
+        self._handle = handle
+        self._tuning = tuning
+        self._problem: str | None = None
+        self._progress = time.monotonic()
+        self._cluster = ""
+        self._commit_due = 0.0
+        self._replay_due = 0.0
+        self._stopping = asyncio.Event()
+
+    def problem(self) -> str | None:
+        return self._problem
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        self._stopping = stopping
+        pause = 0.2
+        while not stopping.is_set():
+            try:
+                await self._session()
+                pause = 0.2
+            except (KafkaError, OSError, TimeoutError) as error:
+                self._problem = f"Kafka does not answer ({type(error).__name__}); trying again"
+                log.warning("consumer_session_lost", consumer=self.name, error=type(error).__name__)
+                metrics.REBUILDS.labels(self.name).inc()
+                await self._rest(pause)
+                pause = min(pause * 2, MAX_PAUSE)
+
+    # --- one life of a Kafka client ----------------------------------------------------------------------------------
+
+    async def _session(self) -> None:
+        self._cluster = await asyncio.wait_for(kafka.read_cluster_id(self._kafka), 15)
+        consumer = kafka.build_consumer(self._kafka, self._tuning, group=self.name)
+        assignments = _Assignments()
+        try:
+            await asyncio.wait_for(consumer.start(), 30)
+            assignments.consumer = consumer
+            consumer.subscribe(self._topics, listener=assignments)
+            self._problem = None
+            self._progress = time.monotonic()
+            watchdog = asyncio.create_task(self._watch(consumer))
+            try:
+                await self._loop(consumer, assignments, watchdog)
+            finally:
+                watchdog.cancel()
+                with contextlib.suppress(asyncio.CancelledError, KafkaError, TimeoutError, OSError):
+                    await watchdog
+            await self._commit_group(consumer)
+        finally:
+            await kafka.discard_consumer(consumer)
+
+    async def _loop(
+        self, consumer: AIOKafkaConsumer, assignments: _Assignments, watchdog: "asyncio.Task[None]"
+    ) -> None:
+        while not self._stopping.is_set():
+            if watchdog.done():
+                watchdog.result()
+            try:
+                if assignments.unplaced:
+                    await self._place(consumer, assignments)
+                await self._handle_replays()
+                polled = await consumer.getmany(timeout_ms=200, max_records=self._tuning.batch_records)
+                records = _in_order(polled)
+                if records:
+                    await self._settle([self._arrive(record) for record in records])
+                    self._progress = time.monotonic()
+                await self._commit_group_when_due(consumer, handled=bool(records))
+            except OffsetMovedError:
+                await self._rewind(consumer, assignments)
+            except Exception as error:
+                if not self._store.is_transient(error):
+                    raise
+                await self._wait_out(consumer, error)
+                await self._rewind(consumer, assignments)
+
+    async def _place(self, consumer: AIOKafkaConsumer, assignments: _Assignments) -> None:
+        """Seek newly assigned partitions to their stored offsets, then let them flow."""
+        partitions = {p for p in assignments.unplaced if p in consumer.assignment()}
+        starts = await asyncio.wait_for(consumer.beginning_offsets(partitions), 15) if partitions else {}
+        stored = await self._store.positions(
+            self.name, {(p.topic, p.partition): start for p, start in starts.items()}, self._cluster
+        )
+        for partition, start in starts.items():
+            position = stored[partition.topic, partition.partition]
+            if partition not in consumer.assignment():
+                continue
+            if position.cluster_id != self._cluster:
+                await self._halt(f"{partition.topic}/{partition.partition}: the offset was counted in another cluster")
+            elif position.next_offset < start:
+                await self._halt(
+                    f"{partition.topic}/{partition.partition}: records {position.next_offset} to {start - 1}"
+                    " were deleted before they were read"
+                )
+            else:
+                consumer.seek(partition, position.next_offset)
+                consumer.resume(partition)
+        assignments.unplaced -= partitions
+        # A rebalance in between leaves its own partitions for the next round.
+        assignments.unplaced &= set(consumer.assignment())
+
+    async def _halt(self, what: str) -> None:
+        """A partition that cannot be read on without loss stays paused until a person decides."""
+        self._problem = what
+        log.error("partition_halted", consumer=self.name, reason=what)
+        async with self._store.transaction() as transaction:
+            await transaction.open_incident("offset-lost", f"{self.name} {what.partition(':')[0]}", what)
+
+    async def _rewind(self, consumer: AIOKafkaConsumer, assignments: _Assignments) -> None:
+        """Go back to what is stored, for every partition we own."""
+        assigned = set(consumer.assignment())
+        if assigned:
+            consumer.pause(*assigned)
+        assignments.unplaced |= assigned
+
+    async def _wait_out(self, consumer: AIOKafkaConsumer, error: Exception) -> None:
+        """Wait for a database that is away. Polling keeps our place in the group; nothing is counted against anyone."""
+        self._problem = f"the database does not answer ({type(error).__name__}); waiting"
+        log.warning("database_away", consumer=self.name, error=type(error).__name__)
+        assigned = set(consumer.assignment())
+        if assigned:
+            consumer.pause(*assigned)
+        pause = 0.05
+        while not self._stopping.is_set():
+            await self._rest(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+            with contextlib.suppress(KafkaError):
+                await consumer.getmany(timeout_ms=0, max_records=1)
+            try:
+                await self._store.ping()
+            except Exception as again:
+                if not self._store.is_transient(again):
+                    raise
+                pause = min(pause * 2, MAX_PAUSE)
+            else:
+                break
+        self._problem = None
+        self._progress = time.monotonic()
+
+    # --- a batch -----------------------------------------------------------------------------------------------------
+
+    def _arrive(self, record: Record) -> _Arrival[T]:
+        try:
+            return _Arrival(record, self._decode(record))
+        except ValueError as error:
+            return _Arrival(record, None, f"{type(error).__name__}: {error}"[:500])
+
+    async def _settle(self, batch: Sequence[_Arrival[T]]) -> None:
+        """Commit the batch, or find out which record cannot be."""
+        try:
+            await self._commit(batch)
+        except OffsetMovedError:
+            raise
+        except Exception as error:
+            if self._store.is_transient(error):
+                raise
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._settle(batch[:middle])
+                await self._settle(batch[middle:])
+            else:
+                await self._retry_or_bury(batch[0], error)
+
+    async def _retry_or_bury(self, arrival: _Arrival[T], error: Exception) -> None:
+        for attempt in range(1, self._tuning.tries):
+            log.warning("record_failed", consumer=self.name, attempt=attempt, error=type(error).__name__)
+            await self._rest(min(self._tuning.retry_pause * 2**attempt, MAX_PAUSE))
+            if self._stopping.is_set():
+                raise OffsetMovedError
+            try:
+                await self._commit([arrival])
+            except OffsetMovedError:
+                raise
+            except Exception as again:
+                if self._store.is_transient(again):
+                    raise
+                error = again
+            else:
+                return
+        await self._commit([_Arrival(arrival.record, None, f"the handler failed: {type(error).__name__}")])
+
+    async def _commit(self, batch: Sequence[_Arrival[T]]) -> None:
+        """One transaction: offsets, inbox, effect, dead letters."""
+        poison = [(arrival.record, arrival.error) for arrival in batch if arrival.decoded is None]
+        messages = {
+            self._inbox_key(arrival.record, arrival.decoded): Message(
+                arrival.decoded.id, arrival.decoded.content, arrival.record, arrival.decoded.traceparent
+            )
+            for arrival in reversed(batch)
+            if arrival.decoded is not None
+        }
+        async with self._store.transaction() as transaction:
+            if not await transaction.advance(self.name, _moves(batch)):
+                raise OffsetMovedError
+            new = await transaction.unseen(list(messages)) if messages else set()
+            fresh = [message for key, message in reversed(messages.items()) if key in new]
+            if fresh:
+                with processing(self.name, fresh) as traced:
+                    await self._handle(transaction, traced)
+            if poison:
+                await transaction.bury(self.name, poison)
+        metrics.RECORDS.labels(self.name).inc(len(batch))
+        metrics.BATCH.labels(self.name).observe(len(batch))
+        metrics.DUPLICATES.labels(self.name).inc(len(batch) - len(poison) - len(fresh))
+        if poison:
+            metrics.BURIED.labels(self.name).inc(len(poison))
+            log.error("dead_letters", consumer=self.name, count=len(poison), first=poison[0][1])
+
+    def _inbox_key(self, record: Record, decoded: Decoded[T]) -> bytes:
+        subject = record.key.decode(errors="replace") if record.key else ""
+        return inbox_key(self.name, topic=record.topic, subject=subject, event_id=decoded.id)
+
+    # --- operators ---------------------------------------------------------------------------------------------------
+
+    async def _handle_replays(self) -> None:
+        """Handle again what an operator released: the same event id, the same handler, in a transaction of its own."""
+        if time.monotonic() < self._replay_due:
+            return
+        self._replay_due = time.monotonic() + REPLAY_INTERVAL
+        for letter in await self._store.replays(self.name, 20):
+            try:
+                await self._replay(letter)
+            except Exception as error:
+                if self._store.is_transient(error):
+                    raise
+                async with self._store.transaction() as transaction:
+                    note = f"replay failed: {type(error).__name__}"
+                    await transaction.settle_letter(letter.id, LetterState.DEAD, note)
+
+    async def _replay(self, letter: DeadLetter) -> None:
+        arrival = self._arrive(letter.record)
+        async with self._store.transaction() as transaction:
+            if arrival.decoded is None:
+                await transaction.settle_letter(letter.id, LetterState.DEAD, f"replay failed: {arrival.error}")
+                return
+            decoded = arrival.decoded
+            message = Message(decoded.id, decoded.content, letter.record, decoded.traceparent)
+            if await transaction.unseen([self._inbox_key(letter.record, decoded)]):
+                with processing(self.name, [message]) as traced:
+                    await self._handle(transaction, traced)
+            await transaction.settle_letter(letter.id, LetterState.REPLAYED, letter.note)
+
+    # --- monitoring --------------------------------------------------------------------------------------------------
+
+    async def _commit_group_when_due(self, consumer: AIOKafkaConsumer, *, handled: bool) -> None:
+        due = self._tuning.commit_each_batch and handled
+        if due or time.monotonic() >= self._commit_due:
+            self._commit_due = time.monotonic() + self._tuning.commit_interval
+            await self._commit_group(consumer)
+
+    async def _commit_group(self, consumer: AIOKafkaConsumer) -> None:
+        with contextlib.suppress(KafkaError, TimeoutError):
+            await asyncio.wait_for(consumer.commit(), 5)
+
+    async def _watch(self, consumer: AIOKafkaConsumer) -> None:
+        """End the session when there is lag and no progress: aiokafka can stand still without an error (#1037)."""
+        interval = self._tuning.watchdog / 3
+        while True:
+            await asyncio.sleep(interval)
+            if time.monotonic() - self._progress < self._tuning.watchdog or self._problem is not None:
+                continue
+            if await self._has_lag(consumer):
+                log.error("consumer_stuck", consumer=self.name)
+                raise TimeoutError("records wait and none was handled")
+            self._progress = time.monotonic()
+
+    async def _has_lag(self, consumer: AIOKafkaConsumer) -> bool:
+        assigned = set(consumer.assignment())
+        if not assigned:
+            return False
+        ends = await asyncio.wait_for(consumer.end_offsets(assigned), 15)
+        for partition, end in ends.items():
+            if partition not in consumer.paused() and await asyncio.wait_for(consumer.position(partition), 5) < end:
+                return True
+        return False
+
+    async def _rest(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+
+def _in_order(polled: dict[TopicPartition, list[Any]]) -> list[Record]:
+    """Sorted by partition and offset, so that every half of a batch is contiguous in each partition."""
+    return [
+        Record(r.topic, r.partition, r.offset, r.key, r.value, tuple(r.headers), r.timestamp)
+        for partition in sorted(polled)
+        for r in polled[partition]
+    ]
+
+
+def _moves(batch: Sequence[_Arrival[T]]) -> list[Move]:
+    firsts: dict[tuple[str, int], int] = {}
+    lasts: dict[tuple[str, int], int] = {}
+    for arrival in batch:
+        place = (arrival.record.topic, arrival.record.partition)
+        firsts.setdefault(place, arrival.record.offset)
+        lasts[place] = arrival.record.offset
+    return [Move(*place, first=first, until=lasts[place] + 1) for place, first in firsts.items()]

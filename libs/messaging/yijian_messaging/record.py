@@ -1,0 +1,51 @@
+"""What comes in from Kafka and what goes out to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as Kafka delivered it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded(Generic[T]):
+    """What a record means. `id` is the sender's id of the event, the same each time it is sent."""
+
+    id: str
+    content: T
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message(Generic[T]):
+    """A decoded record on its way into a handler. `traceparent` is the context of its processing."""
+
+    id: str
+    content: T
+    record: Record
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish under `key`; with `personal` its value is sealed for as long as the outbox keeps it."""
+
+    id: str
+    topic: str
+    key: str
+    headers: Mapping[str, str]
+    value: bytes
+    personal: bool = False

@@ -1,0 +1,185 @@
+"""Kafka out: sends what the outbox holds, and marks what Kafka acknowledged.
+
+A relay owns shards of the key hash by a lease, so that each key has one sender and its messages keep their order. A
+paused owner's late send is a duplicate of the same event id, nothing worse.
+"""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from yijian_messaging import kafka, metrics
+from yijian_messaging.settings import PRODUCTION, KafkaSettings, Tuning
+from yijian_messaging.store import Store, Unsent
+
+log = structlog.get_logger(__name__)
+
+FRESH_SECONDS = 1.0
+MAX_PAUSE = 5.0
+HOUSEKEEPING_SECONDS = 600.0
+
+
+class Relay:
+    """The sender of one store's outbox."""
+
+    def __init__(self, *, store: Store[Any], kafka: KafkaSettings, tuning: Tuning = PRODUCTION) -> None:
+        self.name = "relay"
+        self._store = store
+        self._kafka = kafka
+        self._tuning = tuning
+        self._owner = f"{kafka.username or 'relay'}-{os.getpid()}-{uuid4().hex[:12]}"
+        self._producer: AIOKafkaProducer | None = None
+        self._shards: list[int] = []
+        self._lease_until = 0.0
+        self._renew_at = 0.0
+        self._housekeep_at = 0.0
+        self._work = asyncio.Event()
+        self._problem: str | None = None
+        store.on_publish(self._work.set)
+
+    def problem(self) -> str | None:
+        return self._problem
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        pause = 0.1
+        try:
+            while not stopping.is_set():
+                try:
+                    await self._renew()
+                    sent = await self._send_some()
+                    self._problem = None
+                    pause = 0.1
+                    if not sent:
+                        await self._idle(stopping)
+                except Exception as error:
+                    if not isinstance(error, KafkaError) and not self._store.is_transient(error):
+                        raise
+                    self._problem = f"nothing can be sent ({type(error).__name__}); trying again"
+                    log.warning("relay_waits", error=type(error).__name__)
+                    await self._rest(stopping, pause)
+                    pause = min(pause * 2, MAX_PAUSE)
+        finally:
+            await self._stop()
+
+    async def _idle(self, stopping: asyncio.Event) -> None:
+        """Wait for a commit of this process; others' commits are found by polling."""
+        self._work.clear()
+        stop = asyncio.ensure_future(stopping.wait())
+        work = asyncio.ensure_future(self._work.wait())
+        _, waiting = await asyncio.wait(
+            (stop, work), timeout=self._tuning.relay_poll, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in waiting:
+            task.cancel()
+
+    async def _renew(self) -> None:
+        now = time.monotonic()
+        if now >= self._renew_at:
+            self._shards = await self._store.lease_shards(self._owner, self._tuning.lease)
+            # Counted from before the call, and ended early: a lease must be over for us before it is for others.
+            self._lease_until = now + self._tuning.lease * 0.8
+            self._renew_at = now + self._tuning.lease / 3
+            rows, age = await self._store.backlog()
+            metrics.UNSENT_ROWS.set(rows)
+            metrics.UNSENT_AGE.set(age)
+        if now >= self._housekeep_at:
+            self._housekeep_at = now + HOUSEKEEPING_SECONDS
+            await self._store.housekeep()
+
+    async def _send_some(self) -> int:
+        """Send the oldest rows; returns how many Kafka acknowledged."""
+        if not self._shards:
+            return 0
+        rows = await self._store.unsent(self._shards, self._tuning.relay_batch)
+        if not rows:
+            return 0
+        try:
+            acknowledged = await self._produce(rows)
+        except (*kafka.PRODUCER_LOST, TimeoutError, asyncio.CancelledError):
+            # What became of the rows is unknown: they are sent again by a new producer, under the same ids.
+            await self._discard_producer()
+            raise
+        if acknowledged:
+            await self._store.mark_sent(self._owner, [row.row for row in acknowledged])
+            metrics.SENT.labels(self._kafka.username or "relay").inc(len(acknowledged))
+        return len(acknowledged)
+
+    async def _produce(self, rows: Sequence[Unsent]) -> list[Unsent]:
+        producer = await self._get_producer()
+        fresh_until = time.monotonic() + FRESH_SECONDS
+        refused: set[str] = set()
+        sending: list[tuple[Unsent, asyncio.Future[Any]]] = []
+        async with asyncio.timeout(self._tuning.send_timeout):
+            for row in rows:
+                message = row.message
+                # What waited is read again before it is sent, so that what was cancelled meanwhile is not.
+                if time.monotonic() > min(fresh_until, self._lease_until):
+                    break
+                if message.key in refused:
+                    continue
+                try:
+                    sending.append((row, await self._hand_over(producer, row)))
+                except kafka.ROW_REFUSED as error:
+                    refused.add(message.key)
+                    await self._store.park(row, f"Kafka refuses it: {type(error).__name__}")
+            results = await asyncio.gather(*(future for _, future in sending), return_exceptions=True)
+        return await self._sort_out([(row, result) for (row, _), result in zip(sending, results, strict=True)])
+
+    async def _hand_over(self, producer: AIOKafkaProducer, row: Unsent) -> "asyncio.Future[Any]":
+        message = row.message
+        future: asyncio.Future[Any] = await producer.send(
+            message.topic,
+            value=message.value,
+            key=message.key.encode(),
+            headers=kafka.header_list(message.headers),
+        )
+        return future
+
+    async def _sort_out(self, results: Sequence[tuple[Unsent, Any]]) -> list[Unsent]:
+        acknowledged = [row for row, result in results if not isinstance(result, BaseException)]
+        lost: BaseException | None = None
+        for row, result in results:
+            if isinstance(result, kafka.ROW_REFUSED):
+                await self._store.park(row, f"Kafka refuses it: {type(result).__name__}")
+            elif isinstance(result, BaseException):
+                lost = result
+        if lost is not None:
+            if acknowledged:
+                await self._store.mark_sent(self._owner, [row.row for row in acknowledged])
+            raise lost
+        return acknowledged
+
+    async def _get_producer(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            producer = kafka.build_producer(self._kafka, self._tuning)
+            try:
+                await asyncio.wait_for(producer.start(), 15)
+            except BaseException:
+                await kafka.discard_producer(producer, within=1)
+                raise
+            self._producer = producer
+        return self._producer
+
+    async def _discard_producer(self) -> None:
+        if self._producer is not None:
+            metrics.REBUILDS.labels(self.name).inc()
+            producer, self._producer = self._producer, None
+            await kafka.discard_producer(producer, within=1)
+
+    async def _stop(self) -> None:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._store.release_shards(self._owner), 3)
+        if self._producer is not None:
+            await kafka.discard_producer(self._producer, within=3)
+
+    async def _rest(self, stopping: asyncio.Event, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), seconds)
