@@ -6,7 +6,7 @@ Invariant: `transaction` returns only after COMMIT returned. Commit inside the h
 import asyncio
 import contextlib
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -59,9 +59,10 @@ async def open_pool(
     max_size: int = 10,
     min_size: int = 2,
     plan_cache: PlanCache = PlanCache.AUTO,
+    planner: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Pool]:
     """The service's pool. Waits up to a minute for the database, then raises `StartError`."""
-    pool = await _connect(settings, min_size=min_size, max_size=max_size, plan_cache=plan_cache)
+    pool = await _connect(settings, min_size=min_size, max_size=max_size, plan_cache=plan_cache, planner=planner)
     try:
         yield pool
     finally:
@@ -76,7 +77,18 @@ async def _close(pool: Pool) -> None:
         pool.terminate()
 
 
-async def _connect(settings: DatabaseSettings, *, min_size: int, max_size: int, plan_cache: PlanCache) -> Pool:
+async def _keep_session(_: Connection) -> None:
+    """Nothing here changes a session, so a connection goes back without the round trip that would undo it."""
+
+
+async def _connect(
+    settings: DatabaseSettings,
+    *,
+    min_size: int,
+    max_size: int,
+    plan_cache: PlanCache,
+    planner: Mapping[str, str] | None,
+) -> Pool:
     deadline = asyncio.get_running_loop().time() + START_SECONDS
     while True:
         try:
@@ -87,7 +99,8 @@ async def _connect(settings: DatabaseSettings, *, min_size: int, max_size: int, 
                 timeout=5,
                 command_timeout=COMMAND_SECONDS,
                 max_inactive_connection_lifetime=300,
-                server_settings=server_settings(settings.service, plan_cache=plan_cache),
+                server_settings={**server_settings(settings.service, plan_cache=plan_cache), **(planner or {})},
+                reset=_keep_session,
             )
         except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
             raise StartError(

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 from uuid import UUID
@@ -130,6 +130,60 @@ async def remember(
     if claimed:
         return None
     return await _earlier(held, keyring=keyring, key_index=key_index, request_digest=request_digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One request of several that one transaction answers; made by `claim`."""
+
+    key_index: bytes
+    request_digest: bytes
+    response: bytes
+    about: UUID | None
+
+
+def claim(
+    keyring: Keyring,
+    *,
+    scope: str,
+    key: str,
+    request_digest: bytes,
+    response: StoredResponse,
+    data_key: DataKey,
+    about: UUID | None = None,
+) -> Claim:
+    """The claim of a request on its key, with the answer it gets if the key is new."""
+    key_index = keyring.blind_index("idempotency-key", scope, key)
+    return Claim(key_index, request_digest, data_key.seal_envelope(response.to_bytes(), key_index), about)
+
+
+async def remember_all(
+    held: Connection, claims: Sequence[Claim], *, keyring: Keyring
+) -> list[StoredResponse | KeyReused | None]:
+    """`remember` for many at once, in one statement: per claim None when new, the earlier answer, or the refusal."""
+    ordered = sorted(claims, key=lambda c: c.key_index)
+    rows = await held.fetch(
+        "INSERT INTO idempotency_keys (key_index, request_digest, response, about)"
+        " SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::uuid[])"
+        " ON CONFLICT (key_index) DO NOTHING RETURNING key_index, about",
+        [c.key_index for c in ordered],
+        [c.request_digest for c in ordered],
+        [c.response for c in ordered],
+        [c.about for c in ordered],
+    )
+    new = {(row["key_index"], row["about"]) for row in rows}
+    answers: list[StoredResponse | KeyReused | None] = []
+    for each in claims:
+        if (each.key_index, each.about) in new:
+            answers.append(None)
+            continue
+        try:
+            answers.append(
+                await _earlier(held, keyring=keyring, key_index=each.key_index, request_digest=each.request_digest)
+            )
+        except KeyReused as refusal:
+            answers.append(refusal)
+    return answers
 
 
 async def find_response(
