@@ -1,0 +1,5 @@
+"""What the platform says when it cannot go on."""
+
+
+class PlatformError(Exception):
+    """One clear sentence for the person at the terminal: what is wrong and what to do about it."""

@@ -1,0 +1,76 @@
+"""Every process of the platform on one page: what it runs, where it listens, what it is told.
+
+postgres ── approval, identity           a database and a role each
+kafka ──┬── approval                     the engine and its API
+        ├── identity                     the OpenID provider
+        └── one program per department   its own SQLite store, its own two topics
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from yijian_contracts.departments import departments
+
+from yijian_embedded.credentials import KafkaCredentials
+from yijian_embedded.home import Home
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process of ours: `python -m <module>` on the port that has its name."""
+
+    name: str
+    module: str
+    principal: str
+    department: str | None = None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether its program is part of this checkout."""
+        return find_spec(self.module) is not None and find_spec(f"{self.module}.__main__") is not None
+
+
+INFRASTRUCTURE = ("kafka", "kafka-controller", "postgres")
+
+SERVICES = (
+    Service("identity", module="identity", principal="identity"),
+    Service("approval", module="approval", principal="approval"),
+    *(
+        Service(code, module=code.replace("-", "_"), principal=department.principal, department=code)
+        for code, department in departments().items()
+    ),
+)
+
+PORT_NAMES = (*INFRASTRUCTURE, *(service.name for service in SERVICES))
+
+
+def get_service(name: str) -> Service:
+    """The service or department with this name."""
+    return next(service for service in SERVICES if service.name == name)
+
+
+def environment(
+    service: Service, home: Home, ports: Mapping[str, int], *, kafka: KafkaCredentials, database_url: str | None
+) -> dict[str, str]:
+    """Everything a process is told. `database_url` is its Postgres database; a department keeps an SQLite file."""
+    return {
+        "YIJIAN_SERVICE": service.principal,
+        "YIJIAN_ENVIRONMENT": "development",
+        "YIJIAN_HTTP_HOST": "127.0.0.1",
+        "YIJIAN_HTTP_PORT": str(ports[service.name]),
+        **kafka.environment(),
+        "YIJIAN_DATABASE_URL": database_url or f"sqlite:///{home.department_store(service.name)}",
+        "YIJIAN_KEY_FILE": str(home.key_file(service.name)),
+        "YIJIAN_IDENTITY_ISSUER": f"http://127.0.0.1:{ports['identity']}",
+        **_records(service, home),
+    }
+
+
+def _records(service: Service, home: Home) -> dict[str, str]:
+    """The fictitious records it loads at its first start, if somebody has made any."""
+    if service.department:
+        return {"YIJIAN_RECORDS_FILE": str(home.records / f"{service.department}.jsonl")}
+    if service.name == "identity":
+        return {"YIJIAN_ACCOUNTS_FILE": str(home.records / "identity.jsonl")}
+    return {}
