@@ -55,8 +55,13 @@ class Home:
     def key_file(self, name: str) -> Path:
         return self.folder / "keys" / f"{name}.json"
 
+    @property
+    def stores(self) -> Path:
+        """The departments' own records, one SQLite file each."""
+        return self.folder / "stores"
+
     def department_store(self, code: str) -> Path:
-        return self.folder / "stores" / f"{code}.db"
+        return self.stores / f"{code}.db"
 
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"

@@ -40,13 +40,22 @@ class Jar:
 
 def class_path(home: Home) -> list[Path]:
     """Every jar that the broker needs, fetched and checked first if it is not here yet."""
+    found = find_class_path(home)
+    if found:
+        return found
     jars = read_lock()
-    for folder in _folders(home):
-        if all((folder / jar.file_name).exists() for jar in jars):
-            return [folder / jar.file_name for jar in jars]
     folder = next(folder for folder in _folders(home) if _is_writable(folder))
     _fetch(folder, [jar for jar in jars if not (folder / jar.file_name).exists()])
     return [folder / jar.file_name for jar in jars]
+
+
+def find_class_path(home: Home) -> list[Path] | None:
+    """Every jar that the broker needs, if all of them are here."""
+    for folder in _folders(home):
+        jars = [folder / jar.file_name for jar in read_lock()]
+        if all(jar.exists() for jar in jars):
+            return jars
+    return None
 
 
 def read_lock() -> list[Jar]:

@@ -9,14 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from urllib.request import urlopen
 
 import psutil
 from confluent_kafka.admin import AdminClient
 
 from yijian_embedded import kafka, postgres
 from yijian_embedded.credentials import ADMIN, CONTROLLER, KafkaCredentials, Secrets
+from yijian_embedded.errors import PlatformError
 from yijian_embedded.external import external_kafka, external_postgres
 from yijian_embedded.home import Home, locked, make_private_folder
 from yijian_embedded.keys import ensure_key_file
@@ -28,6 +29,7 @@ from yijian_embedded.processes import (
     end,
     find_leftovers,
     find_running,
+    recorded,
     start,
     stop,
     wait_until_ready,
@@ -90,9 +92,9 @@ class Platform:
         password = self.secrets.get("postgres", service)
         return database_url(self.postgres_admin_url, role=service, password=password, database=database or service)
 
-    def environment(self, name: str) -> dict[str, str]:
+    def environment(self, name: str, *, replica: int = 1) -> dict[str, str]:
         """What the process with this name is told."""
-        service = get_service(name)
+        service = get_service(name, replica=replica)
         url = self.database_url(name) if name in SERVICE_DATABASES else None
         credentials = self.kafka_credentials(service.principal)
         return environment(service, self.home, self.ports, kafka=credentials, database_url=url)
@@ -106,34 +108,41 @@ class Platform:
         with locked(self.home):
             end(find_leftovers(self.home))
             choose_ports(self.home, PORT_NAMES, occupied=self._occupied())
+            make_private_folder(self.home.stores)
+            for service in SERVICES:
+                ensure_key_file(self.home, service.name)
             self._start_infrastructure()
             provision(self.kafka_admin, self.postgres_admin_url, self.secrets)
             if services:
-                self._start_services(SERVICES, wait=wait)
+                self._start_services(SERVICES, wait=wait, settings={})
 
     def down(self) -> list[str]:
         """Stop services, then the broker, then the database; says what was running. Nothing is left behind."""
         if not self.home.folder.exists():
             return []
         with locked(self.home):
-            stopped = stop(self.home, [service.name for service in SERVICES], within_s=SERVICE_STOPPED_WITHIN_S)
+            services = [name for name in recorded(self.home) if name not in (kafka.NAME, postgres.NAME)]
+            stopped = stop(self.home, services, within_s=SERVICE_STOPPED_WITHIN_S)
             stopped += [kafka.NAME] if kafka.stop_kafka(self.home) else []
             stopped += [postgres.NAME] if postgres.stop_postgres(self.home) else []
             end(find_leftovers(self.home))
         return stopped
 
-    def start_service(self, name: str) -> None:
-        """Start one service or department whose infrastructure runs, and wait until it is ready."""
+    def start_service(
+        self, name: str, *, replica: int = 1, wait: bool = True, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Start one service or department whose infrastructure runs, with further settings in its environment."""
         with locked(self.home):
-            self._start_services([get_service(name)], wait=True)
+            self._start_services([get_service(name, replica=replica)], wait=wait, settings=settings or {})
 
-    def stop_service(self, name: str) -> None:
+    def stop_service(self, name: str, *, replica: int = 1) -> None:
         """Stop one service or department."""
         with locked(self.home):
-            stop(self.home, [name], within_s=SERVICE_STOPPED_WITHIN_S)
+            process_name = get_service(name, replica=replica).process_name
+            stop(self.home, [process_name], within_s=SERVICE_STOPPED_WITHIN_S)
 
     def process(self, name: str) -> psutil.Process | None:
-        """The running process with this name, if it runs."""
+        """The running process with this name (`kafka`, `approval`, `approval-2`, `health`), if it runs."""
         return find_running(self.home, name)
 
     def status(self) -> list[ProcessStatus]:
@@ -172,27 +181,32 @@ class Platform:
 
     def _start_kafka(self) -> None:
         if external_kafka():
+            if not self._is_ready(kafka.NAME):
+                raise PlatformError(
+                    f"Kafka at {self.kafka_admin.bootstrap} does not let {self.kafka_admin.username} in"
+                )
             return
         process = find_running(self.home, kafka.NAME) or kafka.start_kafka(self.home, self.ports)
         kafka.wait_for_kafka(self.home, process, self.kafka_admin)
 
     def _start_postgres(self) -> None:
         if external_postgres():
+            if not self._is_ready(postgres.NAME):
+                raise PlatformError("the Postgres that YIJIAN_POSTGRES_ADMIN_URL names does not let its user in")
             return
         process = find_running(self.home, postgres.NAME) or postgres.start_postgres(self.home, self.ports)
         postgres.wait_for_postgres(self.home, process, self.postgres_admin_url)
         close_to_public(self.postgres_admin_url)
 
-    def _start_services(self, services: Sequence[Service], *, wait: bool) -> None:
+    def _start_services(self, services: Sequence[Service], *, wait: bool, settings: Mapping[str, str]) -> None:
         started = {}
         for service in services:
             if not service.is_written:
                 continue
-            ensure_key_file(self.home, service.name)
-            make_private_folder(self.home.department_store(service.name).parent)
             command = [sys.executable, "-m", service.module]
-            program = Program(service.name, command, _inherited_environment() | self.environment(service.name))
-            started[service.name] = find_running(self.home, service.name) or start(self.home, program)
+            told = self.environment(service.name, replica=service.replica)
+            program = Program(service.process_name, command, _inherited_environment() | told | dict(settings))
+            started[program.name] = find_running(self.home, program.name) or start(self.home, program)
         for name, process in started.items() if wait else ():
             is_ready = partial(self._is_ready, name)
             wait_until_ready(self.home, name, process, is_ready, within_s=SERVICE_READY_WITHIN_S)
@@ -218,13 +232,16 @@ class Platform:
             return kafka.answers(AdminClient(self.kafka_admin.client_config()))
         if name == postgres.NAME:
             return postgres.answers(self.postgres_admin_url)
+        connection = HTTPConnection("127.0.0.1", self.ports[name], timeout=2)
         try:
-            with urlopen(f"{self.url(name)}/readyz", timeout=2) as answer:  # noqa: S310 - always http, on loopback
-                return bool(answer.status == HTTPStatus.OK)
-        except OSError:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, HTTPException):
             return False
+        finally:
+            connection.close()
 
 
 def _inherited_environment() -> dict[str, str]:
-    """This process's environment without our own settings: what a service is told stands in `topology.py` alone."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("YIJIAN_")}
+    """This process's environment without what only an administrator may know."""
+    return {name: value for name, value in os.environ.items() if "_ADMIN_" not in name}

@@ -41,7 +41,7 @@ def choose_user(home: Home) -> PostgresUser:
     if os.geteuid() != 0:
         return PostgresUser((), make_private_folder(home.postgres), find_binaries())
     refuge = refuge_folder(home)
-    namespace = _user_namespace()
+    namespace = user_namespace()
     if namespace and not refuge.exists():
         return PostgresUser(namespace, make_private_folder(home.postgres), find_binaries())
     return _unprivileged(refuge)
@@ -56,7 +56,7 @@ def refuge_folder(home: Home) -> Path:
 def find_binaries(prefix: tuple[str, ...] = ()) -> Path:
     """The folder with `initdb` and `postgres`: the wheel's, or else the machine's own of version 15 or newer."""
     for folder in _candidates():
-        if _major(folder, prefix) >= OLDEST:
+        if server_major(folder, prefix) >= OLDEST:
             return folder
     raise PlatformError(
         f"no Postgres {OLDEST} or newer runs here: run `make install` again, or install one (package postgresql)"
@@ -81,7 +81,7 @@ def _wheel_folder() -> Path | None:
         return None
 
 
-def _major(folder: Path, prefix: Sequence[str]) -> int:
+def server_major(folder: Path, prefix: Sequence[str] = ()) -> int:
     """The major version of the server in this folder, 0 when it does not run."""
     try:
         command = [*prefix, str(folder / "postgres"), "--version"]
@@ -92,7 +92,7 @@ def _major(folder: Path, prefix: Sequence[str]) -> int:
 
 
 @cache
-def _user_namespace() -> tuple[str, ...]:
+def user_namespace() -> tuple[str, ...]:
     """The command that starts another one in a user namespace of its own, or nothing when that is refused."""
     unshare = shutil.which("unshare")
     if not unshare:

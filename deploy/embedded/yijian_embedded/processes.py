@@ -61,6 +61,11 @@ def find_running(home: Home, name: str) -> psutil.Process | None:
         return None
 
 
+def recorded(home: Home) -> list[str]:
+    """The names of the processes that were started and not stopped since."""
+    return sorted(path.stem for path in home.run.glob("*.json") if not path.stem.startswith("."))
+
+
 def is_alive(process: psutil.Process) -> bool:
     """Whether it still runs; one that ended and waits to be collected does not."""
     try:
@@ -115,11 +120,11 @@ def tail(home: Home, name: str, *, lines: int = 12) -> str:
 
 def find_leftovers(home: Home) -> list[psutil.Process]:
     """Processes of this folder that no record names, as a launcher killed at the wrong moment leaves them."""
-    recorded = {process.pid for path in home.run.glob("*.json") if (process := find_running(home, path.stem))}
+    known = {process.pid for name in recorded(home) if (process := find_running(home, name))}
     return [
         process
         for process in psutil.process_iter()
-        if process.pid not in recorded and process.pid != os.getpid() and _belongs_to(home, process)
+        if process.pid not in known and process.pid != os.getpid() and _belongs_to(home, process)
     ]
 
 

@@ -7,7 +7,7 @@ kafka ──┬── approval                     the engine and its API
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 
 from yijian_contracts.departments import departments
@@ -24,6 +24,12 @@ class Service:
     module: str
     principal: str
     department: str | None = None
+    replica: int = 1
+
+    @property
+    def process_name(self) -> str:
+        """The name of its record, log and port: a second process of the same service has its own."""
+        return self.name if self.replica == 1 else f"{self.name}-{self.replica}"
 
     @property
     def is_written(self) -> bool:
@@ -42,12 +48,13 @@ SERVICES = (
     ),
 )
 
-PORT_NAMES = (*INFRASTRUCTURE, *(service.name for service in SERVICES))
+PORT_NAMES = (*INFRASTRUCTURE, *(service.name for service in SERVICES), "approval-2", "identity-2")
 
 
-def get_service(name: str) -> Service:
-    """The service or department with this name."""
-    return next(service for service in SERVICES if service.name == name)
+def get_service(name: str, *, replica: int = 1) -> Service:
+    """The service or department with this name; an unknown name is a `KeyError`."""
+    services = {service.name: service for service in SERVICES}
+    return replace(services[name], replica=replica)
 
 
 def environment(
@@ -58,7 +65,7 @@ def environment(
         "YIJIAN_SERVICE": service.principal,
         "YIJIAN_ENVIRONMENT": "development",
         "YIJIAN_HTTP_HOST": "127.0.0.1",
-        "YIJIAN_HTTP_PORT": str(ports[service.name]),
+        "YIJIAN_HTTP_PORT": str(ports[service.process_name]),
         **kafka.environment(),
         "YIJIAN_DATABASE_URL": database_url or f"sqlite:///{home.department_store(service.name)}",
         "YIJIAN_KEY_FILE": str(home.key_file(service.name)),
