@@ -1,0 +1,90 @@
+"""What a handler says about a task: decided now, or to be decided later.
+
+Reasons and notes travel outside the personal part of an event: no name, number or address belongs in them.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from pydantic import JsonValue
+from yijian_contracts.events import Correction, IssuedDocument, Outcome, ReceivedStatus
+
+REASON_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The department's last word on a task."""
+
+    outcome: Outcome
+    reason: str = ""
+    corrections: tuple[Correction, ...] = ()
+    outputs: Mapping[str, JsonValue] = field(default_factory=dict)
+    documents: tuple[IssuedDocument, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not decided yet: a person has to look (IN_REVIEW), or somebody outside has to act first (SUSPENDED).
+
+    After `look_again` the handler is asked once more; without it the task waits for the desk or for
+    `Department.answer` and `Department.happened`.
+    """
+
+    status: ReceivedStatus
+    reason: str
+    look_again: timedelta | None = None
+
+
+Answer = Decision | Later
+
+
+def approve(
+    outputs: Mapping[str, JsonValue] | None = None, *, documents: Mapping[str, str] | None = None, reason: str = ""
+) -> Decision:
+    """Granted. `outputs` are the values that the matter declares, `documents` the issued numbers by kind."""
+    return Decision(Outcome.APPROVED, reason, outputs=outputs or {}, documents=_issued(documents))
+
+
+def proven(outputs: Mapping[str, JsonValue] | None = None, *, documents: Mapping[str, str] | None = None) -> Decision:
+    """The answer to a PROVE task: what the applicant says already exists does exist, here is what it says."""
+    return Decision(Outcome.PROVEN, outputs=outputs or {}, documents=_issued(documents))
+
+
+def reject(reason: str) -> Decision:
+    """Denied on the merits; what needs this matter will not be done."""
+    return Decision(Outcome.REJECTED, _sentence(reason))
+
+
+def not_accepted(reason: str) -> Decision:
+    """Refused at the counter: the department is not the right one, or the request cannot be taken at all."""
+    return Decision(Outcome.NOT_ACCEPTED, _sentence(reason))
+
+
+def return_for_correction(corrections: Iterable[tuple[str, str]], reason: str = "") -> Decision:
+    """The applicant is to correct these form fields: pairs of JSON Pointer and a plain sentence."""
+    parts = tuple(Correction(pointer=pointer, message=_sentence(message)) for pointer, message in corrections)
+    if not parts:
+        raise ValueError("a return for correction names at least one field")
+    return Decision(Outcome.RETURNED, reason[:REASON_LENGTH], corrections=parts)
+
+
+def needs_person(reason: str) -> Later:
+    """An official decides at the desk."""
+    return Later(ReceivedStatus.IN_REVIEW, _sentence(reason))
+
+
+def waiting(reason: str, *, look_again: timedelta | None = None) -> Later:
+    """Somebody outside has to act first, for instance pay; the task is suspended until then."""
+    return Later(ReceivedStatus.SUSPENDED, _sentence(reason), look_again)
+
+
+def _sentence(reason: str) -> str:
+    if not reason.strip():
+        raise ValueError("say why, in one sentence that the applicant can read")
+    return reason[:REASON_LENGTH]
+
+
+def _issued(documents: Mapping[str, str] | None) -> tuple[IssuedDocument, ...]:
+    return tuple(IssuedDocument(kind=kind, number=number) for kind, number in (documents or {}).items())
