@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS consumer_offset (
 
 CREATE TABLE IF NOT EXISTS inbox (
     id      BLOB PRIMARY KEY,
-    seen_at REAL NOT NULL DEFAULT (unixepoch('subsec'))
+    seen_at REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0)
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS outbox (
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     headers    TEXT    NOT NULL,
     value      BLOB    NOT NULL,
     personal   INTEGER NOT NULL,
-    created_at REAL    NOT NULL DEFAULT (unixepoch('subsec'))
+    created_at REAL    NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0)
 );
 
 CREATE TABLE IF NOT EXISTS outbox_unsent (
@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS dead_letter (
     error         TEXT    NOT NULL,
     state         TEXT    NOT NULL DEFAULT 'DEAD',
     note          TEXT    NOT NULL DEFAULT '',
-    created_at    REAL    NOT NULL DEFAULT (unixepoch('subsec')),
+    created_at    REAL    NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0),
     settled_at    REAL
 );
 
@@ -70,7 +70,7 @@ CREATE TABLE IF NOT EXISTS incident (
     kind       TEXT NOT NULL,
     subject    TEXT NOT NULL,
     summary    TEXT NOT NULL,
-    opened_at  REAL NOT NULL DEFAULT (unixepoch('subsec')),
+    opened_at  REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0),
     closed_at  REAL,
     resolution TEXT
 );
