@@ -107,6 +107,10 @@ class KafkaSettings(ProcessSettings):
     kafka_username: str = ""
     kafka_password: SecretStr = Field(min_length=1)
     kafka_ca_file: Path | None = None
+    instance: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,64}$")
+    batch_records: int = Field(default=500, ge=1, le=5000)
+    relay_batch: int = Field(default=1000, ge=1, le=10_000)
+    commit_each_batch: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -81,7 +81,12 @@ class _TaskEvent(Event):
 
     @property
     def event_id(self) -> UUID:
-        return derived_ids.event_id(self.full_type(), self.task_id)
+        return self.id_for(self.task_id)
+
+    @classmethod
+    def id_for(cls, task_id: UUID) -> UUID:
+        """The id of the event of this type about a task."""
+        return derived_ids.event_id(cls.full_type(), task_id)
 
 
 class TaskRequested(_TaskEvent):

@@ -5,7 +5,7 @@ Read `store`, then `consumer` and `relay`. No business word stands here.
 
 from yijian_messaging.component import Component
 from yijian_messaging.consumer import Consumer
-from yijian_messaging.record import Decoded, Message, Outgoing, Record
+from yijian_messaging.record import Decoded, Message, Outgoing, Record, Rejected
 from yijian_messaging.relay import Relay
 from yijian_messaging.settings import NAIVE, PRODUCTION, KafkaSettings, Tuning
 from yijian_messaging.store import NoSealer, Sealer, Store, Transaction
@@ -21,6 +21,7 @@ __all__ = [
     "NoSealer",
     "Outgoing",
     "Record",
+    "Rejected",
     "Relay",
     "Sealer",
     "Store",

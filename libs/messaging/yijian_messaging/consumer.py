@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 
 from yijian_messaging import kafka, metrics
 from yijian_messaging.inbox import inbox_key
-from yijian_messaging.record import Decoded, Message, Record
+from yijian_messaging.record import Decoded, Message, Record, Rejected
 from yijian_messaging.settings import PRODUCTION, KafkaSettings, Tuning
 from yijian_messaging.store import DeadLetter, LetterState, Move, Store, Transaction
 from yijian_messaging.tracing import processing
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 C = TypeVar("C")
 
-Handler = Callable[[Transaction[C], Sequence[Message[T]]], Awaitable[None]]
+Handler = Callable[[Transaction[C], Sequence[Message[T]]], Awaitable[Sequence[Rejected] | None]]
 
 REPLAY_INTERVAL = 1.0
 MAX_PAUSE = 5.0
@@ -69,7 +69,8 @@ class Consumer(Generic[T, C]):
     """Reads topics as one member of a group and hands what is new to `handle`, inside the batch's transaction.
 
     `decode` raises ValueError for a record that means nothing: it becomes a dead letter, its neighbours go on.
-    An exception from `handle` rolls back; if it is not transient the batch is halved until the culprit is alone,
+    `handle` may return messages that it rejects: they become dead letters, what it did for the others stands. An
+    exception from `handle` rolls back; if it is not transient the batch is halved until the culprit is alone,
     tried `Tuning.tries` times, and then becomes a dead letter with an incident.
     """
 
@@ -268,6 +269,7 @@ class Consumer(Generic[T, C]):
 
     async def _commit(self, batch: Sequence[_Arrival[T]]) -> None:
         """One transaction: offsets, inbox, effect, dead letters."""
+        fresh: list[Message[T]] = []
         poison = [(arrival.record, arrival.error) for arrival in batch if arrival.decoded is None]
         messages = {
             self._inbox_key(arrival.record, arrival.decoded): Message(
@@ -283,15 +285,22 @@ class Consumer(Generic[T, C]):
             fresh = [message for key, message in reversed(messages.items()) if key in new]
             if fresh:
                 with processing(self.name, fresh) as traced:
-                    await self._handle(transaction, traced)
+                    rejected = await self._handle(transaction, traced) or ()
+                poison += [(rejection.message.record, rejection.error) for rejection in rejected]
+                await self._forget(transaction, rejected)
             if poison:
                 await transaction.bury(self.name, poison)
         metrics.RECORDS.labels(self.name).inc(len(batch))
         metrics.BATCH.labels(self.name).observe(len(batch))
-        metrics.DUPLICATES.labels(self.name).inc(len(batch) - len(poison) - len(fresh))
+        metrics.DUPLICATES.labels(self.name).inc(len(messages) - len(fresh))
         if poison:
             metrics.BURIED.labels(self.name).inc(len(poison))
             log.error("dead_letters", consumer=self.name, count=len(poison), first=poison[0][1])
+
+    async def _forget(self, transaction: Transaction[C], rejected: Sequence[Rejected]) -> None:
+        if rejected:
+            keys = [self._inbox_key(r.message.record, Decoded(r.message.id, r.message.content)) for r in rejected]
+            await transaction.forget(keys)
 
     def _inbox_key(self, record: Record, decoded: Decoded[T]) -> bytes:
         subject = record.key.decode(errors="replace") if record.key else ""
@@ -324,7 +333,11 @@ class Consumer(Generic[T, C]):
             message = Message(decoded.id, decoded.content, letter.record, decoded.traceparent)
             if await transaction.unseen([self._inbox_key(letter.record, decoded)]):
                 with processing(self.name, [message]) as traced:
-                    await self._handle(transaction, traced)
+                    rejected = await self._handle(transaction, traced)
+                if rejected:
+                    await self._forget(transaction, rejected)
+                    await transaction.settle_letter(letter.id, LetterState.DEAD, f"replay failed: {rejected[0].error}")
+                    return
             await transaction.settle_letter(letter.id, LetterState.REPLAYED, letter.note)
 
     # --- monitoring --------------------------------------------------------------------------------------------------

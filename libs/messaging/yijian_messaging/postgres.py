@@ -152,6 +152,9 @@ class PostgresTransaction:
         )
         return {row["id"] for row in rows}
 
+    async def forget(self, keys: Sequence[bytes]) -> None:
+        await self.connection.execute("DELETE FROM inbox WHERE id = ANY($1)", list(keys))
+
     async def bury(self, consumer: str, records: Sequence[tuple[Record, str]]) -> None:
         for record, error in records:
             await self.put_letter(LetterKind.RECORD, consumer, record, error)

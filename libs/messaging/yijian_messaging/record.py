@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -37,6 +37,14 @@ class Message(Generic[T]):
     content: T
     record: Record
     traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A message that a handler cannot take as it is; an operator sees it, may edit it, and has it handled again."""
+
+    message: Message[Any]
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

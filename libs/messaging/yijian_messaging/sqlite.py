@@ -37,7 +37,7 @@ SCHEMA_V1 = files(__package__).joinpath("schema/sqlite_v1.sql").read_text(encodi
 BUSY_PATIENCE = 10.0
 SENT_SECONDS = 8 * 86400
 INBOX_SECONDS = 32 * 86400
-_NOW = "unixepoch('subsec')"
+_NOW = "((julianday('now') - 2440587.5) * 86400.0)"
 
 _TRANSIENT = {
     sqlite3.SQLITE_BUSY,
@@ -113,6 +113,9 @@ class SqliteTransaction:
             for key in sorted(set(keys))
             if self.connection.execute("INSERT OR IGNORE INTO inbox (id) VALUES (?)", (key,)).rowcount
         }
+
+    async def forget(self, keys: Sequence[bytes]) -> None:
+        self.connection.executemany("DELETE FROM inbox WHERE id = ?", [(key,) for key in keys])
 
     async def bury(self, consumer: str, records: Sequence[tuple[Record, str]]) -> None:
         for record, error in records:

@@ -126,6 +126,9 @@ class Transaction(Protocol[C_co]):
     async def unseen(self, keys: Sequence[bytes]) -> set[bytes]:
         """Note inbox keys (see `inbox_key`); returns those that were not there before."""
 
+    async def forget(self, keys: Sequence[bytes]) -> None:
+        """Take keys out of the inbox again: what they stand for had no effect."""
+
     async def bury(self, consumer: str, records: Sequence[tuple[Record, str]]) -> None:
         """Put records with their errors into the dead letters and open an incident for each."""
 
