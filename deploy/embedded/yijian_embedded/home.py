@@ -60,6 +60,16 @@ class Home:
         """The departments' own records, one SQLite file each."""
         return self.folder / "stores"
 
+    @property
+    def pairwise_key_file(self) -> Path:
+        """What identity and approval share to compare identity numbers without sending them."""
+        return self.folder / "keys" / "pairwise-approval.json"
+
+    @property
+    def client_secrets(self) -> Path:
+        """The secrets with which services and departments ask identity for tokens; identity makes them."""
+        return self.folder / "keys" / "client-secrets.json"
+
     def department_store(self, code: str) -> Path:
         return self.stores / f"{code}.db"
 

@@ -22,5 +22,11 @@ def ensure_key_file(home: Home, name: str) -> None:
     write_private(path, json.dumps(material, indent=1))
 
 
+def ensure_pairwise_key(home: Home) -> None:
+    """Make the key that identity and approval share, unless it is there (docs/decisions/identity-number-proof.md)."""
+    if not home.pairwise_key_file.exists():
+        write_private(home.pairwise_key_file, json.dumps({"approval": _random_key()}))
+
+
 def _random_key() -> str:
     return b64encode(secrets.token_bytes(KEY_BYTES)).decode("ascii")

@@ -20,7 +20,7 @@ from yijian_embedded.credentials import ADMIN, CONTROLLER, KafkaCredentials, Sec
 from yijian_embedded.errors import PlatformError
 from yijian_embedded.external import external_kafka, external_postgres
 from yijian_embedded.home import Home, locked, make_private_folder
-from yijian_embedded.keys import ensure_key_file
+from yijian_embedded.keys import ensure_key_file, ensure_pairwise_key
 from yijian_embedded.ports import choose_ports, read_ports
 from yijian_embedded.postgres_access import close_to_public, database_url
 from yijian_embedded.postgres_user import refuge_folder
@@ -111,6 +111,7 @@ class Platform:
             make_private_folder(self.home.stores)
             for service in SERVICES:
                 ensure_key_file(self.home, service.name)
+            ensure_pairwise_key(self.home)
             self._start_infrastructure()
             provision(self.kafka_admin, self.postgres_admin_url, self.secrets)
             if services:

@@ -75,9 +75,13 @@ def environment(
 
 
 def _records(service: Service, home: Home) -> dict[str, str]:
-    """The fictitious records it loads at its first start, if somebody has made any."""
+    """The files it reads beside its database: fictitious records, if somebody has made any, and what services share."""
     if service.department:
         return {"YIJIAN_RECORDS_FILE": str(home.records / f"{service.department}.jsonl")}
     if service.name == "identity":
-        return {"YIJIAN_ACCOUNTS_FILE": str(home.records / "identity.jsonl")}
-    return {}
+        return {
+            "YIJIAN_ACCOUNTS_FILE": str(home.records / "identity.jsonl"),
+            "YIJIAN_CLIENT_SECRETS_FILE": str(home.client_secrets),
+            "YIJIAN_PAIRWISE_KEY_FILE": str(home.pairwise_key_file),
+        }
+    return {"YIJIAN_PAIRWISE_KEY_FILE": str(home.pairwise_key_file)}

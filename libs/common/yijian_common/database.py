@@ -77,8 +77,13 @@ async def _close(pool: Pool) -> None:
         pool.terminate()
 
 
-async def _keep_session(_: Connection) -> None:
-    """Nothing here changes a session, so a connection goes back without the round trip that would undo it."""
+async def _keep_session(held: Connection) -> None:
+    """Nothing here changes a session, so a connection goes back without the round trip that would undo it.
+
+    Unless a cancelled request left its transaction open: then everything is undone.
+    """
+    if held.is_in_transaction():
+        await held.reset()
 
 
 async def _connect(
@@ -124,7 +129,7 @@ def server_settings(service: str, *, plan_cache: PlanCache = PlanCache.AUTO) -> 
         "lock_timeout": "2s",
         "idle_in_transaction_session_timeout": "30s",
         "jit": "off",
-        "plan_cache_mode": plan_cache,
+        "plan_cache_mode": plan_cache.value,
     }
 
 

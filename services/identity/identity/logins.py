@@ -1,0 +1,85 @@
+"""Logging in with a password, and the browser session that follows.
+
+A try counts as failed before the password is looked at, and stops counting when it was right; so a hundred tries at the
+same moment are no more than five.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+from yijian_common.database import connection, transaction
+
+from identity.errors import LoginFailedError
+from identity.passwords import matches
+from identity.people import Person, read_person
+from identity.provider import OpenIdProvider
+from identity.queries import find_account, find_session
+
+LOCK_MINUTES = 15
+SESSION_HOURS = 8
+LONGEST_PASSWORD = 256
+
+# While a lock holds, further tries change nothing; the fifth failure's instant decides when it ends.
+_COUNT = """
+INSERT INTO login_failures AS stored (key_index, failures, since) VALUES ($1, 1, now())
+ON CONFLICT (key_index) DO UPDATE SET
+    failures = CASE WHEN stored.since < now() - make_interval(mins => $3) THEN 1 ELSE stored.failures + 1 END,
+    since = CASE WHEN stored.failures >= $2 AND stored.since >= now() - make_interval(mins => $3)
+                 THEN stored.since ELSE now() END
+RETURNING failures <= $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A person who is logged in in this browser."""
+
+    person: Person
+    auth_time: datetime
+
+
+async def log_in(provider: OpenIdProvider, *, account: str, password: str, source: str) -> Person:
+    """The person. Raises `LoginFailedError`, always the same and after the same work."""
+    keys = [
+        (provider.keyring.blind_index("login account", account), provider.settings.login_failures_per_account),
+        (provider.keyring.blind_index("login source", source), provider.settings.login_failures_per_source),
+    ]
+    async with transaction(provider.pool) as held:
+        allowed = [await held.fetchval(_COUNT, key, limit, LOCK_MINUTES) for key, limit in sorted(keys)]
+        row = await find_account(held, account)
+    password_hash = None if row is None else row["password_hash"]
+    right = len(password) <= LONGEST_PASSWORD and await matches(password_hash, password)
+    if row is None or not right or not all(allowed):
+        raise LoginFailedError
+    async with transaction(provider.pool) as held:
+        await held.execute("DELETE FROM login_failures WHERE key_index = ANY($1)", [key for key, _ in keys])
+    return read_person(row, provider.keyring)
+
+
+async def start_session(provider: OpenIdProvider, person: Person) -> tuple[str, Session]:
+    """A new session and the secret that the browser's cookie carries; an old cookie is never taken over."""
+    token = secrets.token_urlsafe(32)
+    async with transaction(provider.pool) as held:
+        auth_time = await held.fetchval(
+            "INSERT INTO login_sessions (token_index, person_id, auth_time, expires_at)"
+            " VALUES ($1, $2, now(), now() + make_interval(hours => $3)) RETURNING auth_time",
+            _token_index(provider, token),
+            person.id,
+            SESSION_HOURS,
+        )
+    return token, Session(person, auth_time)
+
+
+async def find_login(provider: OpenIdProvider, token: str | None) -> Session | None:
+    """Who is logged in by this cookie."""
+    if token is None:
+        return None
+    async with connection(provider.pool) as held:
+        row: asyncpg.Record | None = await find_session(held, _token_index(provider, token))
+    return None if row is None else Session(read_person(row, provider.keyring), row["auth_time"])
+
+
+def _token_index(provider: OpenIdProvider, token: str) -> bytes:
+    return provider.keyring.blind_index("login session", token)

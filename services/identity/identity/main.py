@@ -1,0 +1,73 @@
+"""identity, wired: settings in, a running OpenID provider out."""
+
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI
+from yijian_common import database
+from yijian_common.app import create_app
+from yijian_common.crypto import KeyFileError, Keyring
+from yijian_common.database import Pool
+from yijian_common.pairwise import read_keys
+from yijian_common.process import Parts, StartError, run
+from yijian_common.settings import load_settings
+
+from identity import discovery, routes_authorize, routes_development, routes_token
+from identity.accounts import load_accounts
+from identity.client_secrets import register_secrets
+from identity.clients import registry
+from identity.errors import AccountsFileError, AuthorizationRefusedError, OAuthError, UnsafeRequestError
+from identity.housekeeping import Housekeeping
+from identity.provider import OpenIdProvider
+from identity.settings import IdentitySettings
+from identity.signing import load_signer
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+async def build(settings: IdentitySettings, resources: AsyncExitStack) -> Parts:
+    """The service's app and background components."""
+    pool = await resources.enter_async_context(database.open_pool(settings))
+    await database.migrate(settings, MIGRATIONS)
+    provider = await open_provider(settings, pool)
+    return build_app(provider), [Housekeeping(pool)]
+
+
+async def open_provider(settings: IdentitySettings, pool: Pool) -> OpenIdProvider:
+    """Keys, clients and accounts as the settings name them. Raises `StartError`."""
+    try:
+        keyring = Keyring.load(settings.key_file, settings.cipher)
+        pairwise = read_keys(settings.pairwise_key_file) if settings.pairwise_key_file else {}
+        if settings.accounts_file is not None:
+            await load_accounts(pool, keyring, settings.accounts_file, allow_fictitious=not settings.in_production)
+    except (KeyFileError, AccountsFileError) as error:
+        raise StartError(str(error)) from None
+    clients = registry(portal_redirect_uris=settings.portal_redirect_uris)
+    await register_secrets(pool, clients, settings.client_secrets_file)
+    signer = await load_signer(pool, keyring, issuer=settings.issuer)
+    return OpenIdProvider(settings, pool, keyring, signer, clients, pairwise)
+
+
+def build_app(provider: OpenIdProvider) -> FastAPI:
+    """The HTTP side. The development login exists outside production only."""
+    routers: list[APIRouter] = [discovery.routes, routes_authorize.routes, routes_token.routes]
+    if not provider.settings.in_production:
+        routers.append(routes_development.routes)
+    app = create_app(
+        provider.settings,
+        title="Yijian identity",
+        routers=routers,
+        ready=partial(database.not_ready_because, provider.pool),
+        translate=database.problem_of,
+    )
+    app.state.provider = provider
+    app.add_exception_handler(OAuthError, routes_token.answer_oauth_error)
+    app.add_exception_handler(UnsafeRequestError, routes_authorize.answer_unsafe_request)
+    app.add_exception_handler(AuthorizationRefusedError, routes_authorize.answer_refused_request)
+    return app
+
+
+def main() -> None:
+    settings = load_settings(IdentitySettings)
+    run(settings, partial(build, settings))

@@ -1,0 +1,191 @@
+"""The token endpoint (RFC 6749 §3.2) and userinfo (OpenID Connect Core §5.3)."""
+
+import time
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import unquote_plus
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel
+from yijian_common.auth import Principal
+from yijian_common.database import connection
+from yijian_common.tokens import Kind, TokenRefusedError, verify
+
+from identity.clients import Client
+from identity.codes import redeem_code
+from identity.errors import InvalidClientError, OAuthError
+from identity.parameters import form_body, parse_form
+from identity.passwords import matches
+from identity.people import access_claims, id_claims, userinfo_claims
+from identity.provider import OpenIdProvider, Provider
+from identity.queries import find_person, find_secret_hash, is_revoked
+from identity.signing import ACCESS_TOKEN_SECONDS
+
+routes = APIRouter(tags=["tokens"])
+_bearer = HTTPBearer(auto_error=False, bearerFormat="JWT")
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class TokenAnswer(BaseModel):
+    """RFC 6749 §5.1."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+    scope: str = ""
+    id_token: str | None = None
+
+
+_FORM = form_body(
+    {
+        "grant_type": "authorization_code or client_credentials",
+        "code": "the authorization code",
+        "redirect_uri": "the one of the authorization request",
+        "code_verifier": "PKCE (RFC 7636)",
+        "client_id": "for public clients, and with client_secret_post",
+        "client_secret": "with client_secret_post",
+        "resource": "the audience, for client_credentials (RFC 8707)",
+    },
+    "grant_type",
+)
+
+
+@routes.post("/token", openapi_extra=_FORM, response_model_exclude_none=True)
+async def token(request: Request, response: Response, provider: Provider) -> TokenAnswer:
+    """Redeem an authorization code, or let a service speak for itself."""
+    response.headers.update(_NO_STORE)
+    form = await parse_form(request)
+    client = await _authenticate(provider, form, request.headers.get("authorization"))
+    match form.get("grant_type"):
+        case "authorization_code":
+            return await _for_code(provider, client, form)
+        case "client_credentials":
+            return _for_itself(provider, client, form)
+        case None:
+            raise OAuthError("invalid_request", "grant_type is missing")
+        case _:
+            raise OAuthError("unsupported_grant_type", "only authorization_code and client_credentials are supported")
+
+
+async def _for_code(provider: OpenIdProvider, client: Client, form: Mapping[str, str]) -> TokenAnswer:
+    person, grant = await redeem_code(provider, client, form)
+    claims = access_claims(person, grant, userinfo=provider.settings.audience, pairwise=provider.pairwise)
+    access_token = provider.signer.access_token(claims)
+    with_identity = "openid" in grant.scope.split()
+    return TokenAnswer(
+        access_token=access_token,
+        token_type="Bearer",  # noqa: S106 - RFC 6750
+        expires_in=ACCESS_TOKEN_SECONDS,
+        scope=grant.scope,
+        id_token=provider.signer.id_token(id_claims(person, grant), access_token=access_token)
+        if with_identity
+        else None,
+    )
+
+
+def _for_itself(provider: OpenIdProvider, client: Client, form: Mapping[str, str]) -> TokenAnswer:
+    if client.kind is None or not client.confidential:
+        raise OAuthError("unauthorized_client", "this client may not use client_credentials")
+    audience = form.get("resource", client.audiences[0])
+    if audience not in client.audiences:
+        raise OAuthError("invalid_target", "this client may not ask for this resource")
+    claims = {"sub": client.id, "aud": audience, "client_id": client.id, "scope": "", "kind": client.kind}
+    access_token = provider.signer.access_token(claims)
+    return TokenAnswer(access_token=access_token, token_type="Bearer", expires_in=ACCESS_TOKEN_SECONDS)  # noqa: S106
+
+
+async def _authenticate(provider: OpenIdProvider, form: Mapping[str, str], authorization: str | None) -> Client:
+    """The client: by Basic, by form, or (public ones) by name alone. Raises `InvalidClientError`."""
+    client_id, secret = form.get("client_id"), form.get("client_secret")
+    if authorization is not None:
+        if secret is not None:
+            raise OAuthError("invalid_request", "a client authenticates in one way at a time")
+        named, secret = _basic(authorization)
+        if client_id not in (None, named):
+            raise OAuthError("invalid_request", "client_id and the Authorization header name different clients")
+        client_id = named
+    client = provider.clients.get(client_id or "")
+    if client is None:
+        raise InvalidClientError
+    if client.confidential or secret is not None:
+        await _check_secret(provider, client, secret)
+    return client
+
+
+async def _check_secret(provider: OpenIdProvider, client: Client, secret: str | None) -> None:
+    if secret is None or not client.confidential:
+        raise InvalidClientError
+    async with connection(provider.pool) as held:
+        stored = await find_secret_hash(held, client.id)
+    if stored is None or not await matches(stored, secret[:256]):
+        raise InvalidClientError
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    """RFC 6749 §2.3.1: both parts are form-encoded before they are joined."""
+    scheme, _, encoded = authorization.partition(" ")
+    try:
+        decoded = b64decode(encoded.strip(), validate=True).decode("utf-8")
+    except ValueError:
+        raise InvalidClientError from None
+    name, colon, secret = decoded.partition(":")
+    if scheme.lower() != "basic" or not colon:
+        raise InvalidClientError
+    return unquote_plus(name), unquote_plus(secret)
+
+
+def _refused_token() -> OAuthError:
+    return OAuthError("invalid_token", "the access token is not valid here", status=401, challenge="Bearer")
+
+
+async def _bearer_of_person(
+    provider: Provider, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Principal:
+    """A person whose access token has the scope openid and was not called back."""
+    if credentials is None:
+        raise _refused_token()
+    try:
+        principal = verify(
+            credentials.credentials,
+            keys=provider.signer.verification_keys,
+            issuer=provider.settings.issuer,
+            audience=provider.settings.audience,
+            now=time.time(),
+        )
+    except TokenRefusedError:
+        raise _refused_token() from None
+    if principal.kind not in (Kind.CITIZEN, Kind.OFFICIAL) or "openid" not in principal.scopes:
+        raise OAuthError("insufficient_scope", "the scope openid is needed", status=403, challenge="Bearer")
+    return principal
+
+
+@routes.api_route("/userinfo", methods=["GET", "POST"], response_model=None, operation_id=None)
+async def userinfo(
+    provider: Provider, principal: Annotated[Principal, Depends(_bearer_of_person)], response: Response
+) -> dict[str, Any]:
+    """Who the token's person is, as far as its scopes allow; never an identity number."""
+    response.headers.update(_NO_STORE)
+    async with connection(provider.pool) as held:
+        if await is_revoked(held, UUID(principal.claims["grant"])):
+            raise _refused_token()
+        person = await find_person(held, UUID(principal.subject), keyring=provider.keyring)
+    if person is None:
+        raise _refused_token()
+    return userinfo_claims(person, principal.scopes)
+
+
+async def answer_oauth_error(_: Request, error: Exception) -> Response:
+    """RFC 6749 §5.2."""
+    if not isinstance(error, OAuthError):
+        raise error
+    headers = dict(_NO_STORE)
+    if error.challenge == "Bearer":
+        headers["WWW-Authenticate"] = f'Bearer error="{error.code}"'
+    elif error.challenge is not None:
+        headers["WWW-Authenticate"] = error.challenge
+    body = {"error": error.code, "error_description": error.description}
+    return JSONResponse(body, status_code=error.status, headers=headers)
