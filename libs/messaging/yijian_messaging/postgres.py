@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -54,7 +54,8 @@ _TRANSIENT = (
     asyncpg.ReadOnlySQLTransactionError,
 )
 
-Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+# A string: at run time asyncpg's classes take no parameters.
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
 
 class PostgresTransaction:
@@ -187,7 +188,7 @@ class PostgresTransaction:
 class PostgresStore:
     """The tables of `SCHEMA_V1` in a service's own database; create the pool with `PLANNER_SETTINGS`."""
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], *, sealer: Sealer) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, sealer: Sealer) -> None:
         self._pool = pool
         self._sealer = sealer
         self._wakers: list[Waker] = []
