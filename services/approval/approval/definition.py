@@ -1,0 +1,151 @@
+"""The shape of a life event's file. What the words mean together is checked in `life_event_checks`."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Pointer = Annotated[str, StringConstraints(pattern=r"^(/[A-Za-z0-9_*]+)+$", max_length=200)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)]
+Rule = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whitespace=True)]
+Where = dict[Name, str]
+"""Under which setting something holds: every named setting has the named value."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Duration(_Part):
+    value: int = Field(ge=1, le=1000)
+    unit: Literal["MINUTE", "HOUR", "WORKING_DAY", "NATURAL_DAY", "MONTH"]
+
+
+class SettingDefinition(_Part):
+    """A choice of the city; what it is resolved to is stored with the life event and kept by running applications."""
+
+    meaning: Text
+    default: str
+    values: tuple[str, ...] = ()
+    pattern: str | None = None
+
+    def permits(self, value: str) -> bool:
+        """Whether a city may choose `value`."""
+        return value in self.values if self.values else re.fullmatch(self.pattern or ".{1,200}", value) is not None
+
+    @property
+    def permitted(self) -> str:
+        """What a city may choose, in words."""
+        return ", ".join(self.values) if self.values else f"what fits {self.pattern or '1 to 200 characters'}"
+
+
+class BasisDefinition(_Part):
+    """Why fields may be given away: a law with its clause, or a consent with its purpose."""
+
+    kind: Literal["LAW", "CONSENT"]
+    reference: Text
+
+
+class NeedDefinition(_Part):
+    matter: Code
+    where: Where = Field(default={}, alias="if")
+
+
+class ReceivedDefinition(_Part):
+    """Fields that a matter receives on one basis: name → form pointer or upstream output (`B2.birth_cert_no`)."""
+
+    basis: Code
+    fields: dict[Name, str]
+    where: Where = Field(default={}, alias="if")
+
+
+class ReasonDefinition(_Part):
+    when: Rule
+    reason: Text
+
+
+class DocumentDefinition(_Part):
+    code: Code
+    name: Text
+    licence_type: str
+    owner: Literal["CHILD", "MOTHER", "FATHER", "FAMILY"]
+
+
+class MatterDefinition(_Part):
+    code: Code
+    name: Text
+    department: Code
+    per: Literal["application", "child"]
+    promise_minutes: int = Field(ge=1, le=60 * 24 * 90)
+    legal: Duration | None = None
+    description: Text
+    where: Where = Field(default={}, alias="if")
+    needs: tuple[Code | NeedDefinition, ...] = ()
+    receives: tuple[ReceivedDefinition, ...] = Field(min_length=1)
+    not_needed: tuple[ReasonDefinition, ...] = ()
+    needs_person: tuple[ReasonDefinition, ...] = ()
+    already_done: Rule | None = None
+    returns: dict[Name, dict[str, Any]] = {}
+    documents: tuple[DocumentDefinition, ...] = ()
+    relation: Name | None = None
+
+
+class FormRuleDefinition(_Part):
+    """A rule over the form. `error` refuses the form at `pointer`; `person` marks `matters` as needing a person."""
+
+    rule: Code
+    check: Rule
+    pointer: Pointer
+    message: Text
+    severity: Literal["error", "person"] = "error"
+    matters: tuple[Code, ...] = ()
+
+
+class ClaimDefinition(_Part):
+    """What only one living application may hold. `values` are form rules; `answer` is an output that arrives later."""
+
+    name: Code
+    when: Rule | None = None
+    values: tuple[Rule, ...] = Field(min_length=1)
+    answer: str | None = None
+
+
+class GuideDefinition(_Part):
+    """What a resident reads before applying."""
+
+    summary: Text
+    who: tuple[Text, ...] = Field(min_length=1)
+    materials: tuple[Text, ...] = Field(min_length=1)
+    not_included: tuple[Text, ...] = ()
+    fee: Text
+
+
+class PartiesDefinition(_Part):
+    """Who takes part: each role's identity number in the form, and which role applies."""
+
+    applicant: Pointer
+    numbers: dict[Code, Pointer]
+
+
+class FormDefinition(_Part):
+    json_schema: dict[str, Any] = Field(alias="schema")
+    children: Pointer | None = None
+    order: Name | None = None
+    consents: Pointer | None = None
+
+
+class LifeEventDefinition(_Part):
+    code: Code
+    name: Text
+    version: int = Field(ge=1)
+    promise: Duration
+    guide: GuideDefinition
+    settings: dict[Name, SettingDefinition] = {}
+    bases: dict[Code, BasisDefinition]
+    form: FormDefinition
+    parties: PartiesDefinition
+    claims: tuple[ClaimDefinition, ...] = ()
+    rules: tuple[FormRuleDefinition, ...] = ()
+    matters: tuple[MatterDefinition, ...] = Field(min_length=1)
