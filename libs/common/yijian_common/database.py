@@ -33,7 +33,13 @@ ACQUIRE_SECONDS = 2
 START_SECONDS = 60
 COMMAND_SECONDS = 10  # the server's statement_timeout ends a query sooner; this one is for a server that went silent
 
-_UNREACHABLE = (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, OSError, TimeoutError)
+_UNREACHABLE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InternalClientError,  # how asyncpg meets a connection that the server ended while it was idle
+    OSError,
+    TimeoutError,
+)
 _BUSY = (
     asyncpg.InsufficientResourcesError,  # class 53: no space, no memory, too many connections
     asyncpg.OperatorInterventionError,  # class 57: shutdown, crash, statement_timeout

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from yijian_messaging.testing import wait_until
 from yijian_messaging import Consumer, Decoded, KafkaSettings, Message, Outgoing, Record, Rejected, Relay, Tuning
 from yijian_messaging.store import LetterState
+from yijian_messaging.testing import wait_until
 
 FAST = Tuning(tries=3, retry_pause=0.01, watchdog=5.0)
 

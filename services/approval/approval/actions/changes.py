@@ -1,0 +1,143 @@
+"""What an applicant or an operator changes in a running application."""
+
+import copy
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from yijian_common.database import Connection
+from yijian_common.tokens import Principal
+from yijian_messaging import Transaction
+
+from approval import engine, planning, rows
+from approval.application import Application, ApplicationStatus
+from approval.claims import parties
+from approval.effects import RESEND_AFTER, Effects
+from approval.engine import NotPossibleError
+from approval.errors import ApplicationNotFound, FormRefused, NotPossibleNow, OtherFields
+from approval.form import check_form, normalise_form
+from approval.pointers import replace_at
+from approval.rows import Form, Held
+
+SWEEP_BATCH = 100
+
+
+async def withdraw_application(
+    transaction: Transaction[Connection], application_id: UUID, *, principal: Principal, effects: Effects
+) -> Application:
+    """Take an application back; doing so again changes nothing. Raises `ApplicationNotFound`, `NotPossibleNow`."""
+    held = await _lock_own(transaction, application_id, principal, effects)
+    if held.application.status is ApplicationStatus.WITHDRAWN:
+        return held.application
+    at = datetime.now(UTC)
+    try:
+        held.fold(engine.withdraw(held.application, at=at))
+    except NotPossibleError as error:
+        raise NotPossibleNow(str(error)) from None
+    await effects.carry_out(transaction, [held], at=at)
+    return held.application
+
+
+async def correct_task(
+    transaction: Transaction[Connection],
+    application_id: UUID,
+    *,
+    task_key: str,
+    fields: Mapping[str, Any],
+    principal: Principal,
+    effects: Effects,
+) -> Application:
+    """Replace exactly the fields that a department returned, by JSON Pointer, and ask it again.
+
+    Raises `ApplicationNotFound`, `NotPossibleNow`, `OtherFields`, `FormRefused`.
+    """
+    at = datetime.now(UTC)
+    held = await _lock_own(transaction, application_id, principal, effects)
+    application = held.application
+    task = application.find_task(task_key)
+    if task is None or not task.corrections:
+        raise NotPossibleNow("这个事项没有等待补正的内容。")
+    if set(fields) != {correction.pointer for correction in task.corrections}:
+        raise OtherFields
+    life_event = await effects.life_events.get(application.digest)
+    place = (application.id, application.form_revision)
+    forms = await rows.read_forms(transaction.connection, {place: held.data_key})
+    form: Form = copy.deepcopy(forms[place])
+    before = parties(life_event, form)
+    for pointer, value in fields.items():
+        replace_at(form, pointer, value)
+    # What a department returned is judged as of the day of submission: correcting must not run into a time limit.
+    form = normalise_form(life_event, form)
+    errors = check_form(life_event, form, now=application.submitted_at)
+    if errors:
+        raise FormRefused.because(errors)
+    if parties(life_event, form) != before:
+        raise NotPossibleNow("父母的身份证号码不能在补正中修改，请撤回后重新申请。")
+    try:
+        step = engine.correct(
+            application, task_key=task_key, replanned=engine.tasks_of(planning.plan(life_event, form)), at=at
+        )
+    except NotPossibleError as error:
+        raise NotPossibleNow(str(error)) from None
+    held.fold(step)
+    await rows.insert_forms(transaction.connection, [(held, form)])
+    revised = {(application.id, held.application.form_revision): form}
+    await effects.carry_out(transaction, [held], at=at, forms=revised)
+    return held.application
+
+
+async def resend_unanswered(
+    transaction: Transaction[Connection], *, effects: Effects, unanswered_for: timedelta = RESEND_AFTER
+) -> int:
+    """Ask again where a department has been silent for long; returns how many applications were looked at."""
+    at = datetime.now(UTC)
+    due = await rows.lock_due(transaction.connection, effects.keyring, limit=SWEEP_BATCH)
+    for held in due:
+        held.fold(engine.resend(held.application, unanswered_since=at - unanswered_for, at=at))
+    await effects.carry_out(transaction, [held for held in due if held.changed], at=at)
+    await transaction.connection.execute(
+        "UPDATE application SET next_look_at = $2 WHERE id = ANY($1)",
+        [h.application.id for h in due],
+        at + RESEND_AFTER,
+    )
+    return len(due)
+
+
+async def resend_now(transaction: Transaction[Connection], application_id: UUID, *, effects: Effects) -> int:
+    """An operator has every unanswered task of one application asked again; returns how many."""
+    at = datetime.now(UTC)
+    held = await _lock(transaction, application_id, effects)
+    held.fold(engine.resend(held.application, unanswered_since=at, at=at))
+    await effects.carry_out(transaction, [held] if held.changed else [], at=at)
+    return len(held.effects)
+
+
+async def terminate_task(
+    transaction: Transaction[Connection], application_id: UUID, *, task_key: str, reason: str, effects: Effects
+) -> Application:
+    """An operator ends a task for good, with a reason that the applicant reads."""
+    at = datetime.now(UTC)
+    held = await _lock(transaction, application_id, effects)
+    try:
+        held.fold(engine.terminate(held.application, task_key=task_key, reason=reason, at=at))
+    except NotPossibleError as error:
+        raise NotPossibleNow(str(error)) from None
+    await effects.carry_out(transaction, [held], at=at)
+    return held.application
+
+
+async def _lock(transaction: Transaction[Connection], application_id: UUID, effects: Effects) -> Held:
+    found = await rows.lock_applications(transaction.connection, [application_id], effects.keyring)
+    if application_id not in found:
+        raise ApplicationNotFound
+    return found[application_id]
+
+
+async def _lock_own(
+    transaction: Transaction[Connection], application_id: UUID, principal: Principal, effects: Effects
+) -> Held:
+    held = await _lock(transaction, application_id, effects)
+    if held.applicant != principal.subject:
+        raise ApplicationNotFound
+    return held

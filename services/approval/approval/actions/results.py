@@ -1,0 +1,72 @@
+"""Recording what departments answered: a batch of messages, one fold per application, one write per table."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from yijian_common.database import Connection
+from yijian_contracts.cloudevents import CloudEvent
+from yijian_contracts.events import Event, Outcome, TaskAnswered, TaskReceived, TaskUnprocessable
+from yijian_messaging import Message, Rejected, Transaction
+
+from approval import engine, rows
+from approval.disclosure import check_answer, correctable
+from approval.effects import Effects
+from approval.rows import Held
+
+Result = Message[CloudEvent[Event]]
+
+
+async def record_task_results(
+    transaction: Transaction[Connection], messages: Sequence[Result], *, effects: Effects
+) -> list[Rejected]:
+    """Fold answers into their applications and carry out what follows, in the open transaction.
+
+    Returns the messages that do not fit: an answer for an unknown application, or one whose outputs, documents or
+    corrections are not what its matter declares. They become dead letters; an operator may mend and replay them.
+    """
+    at = datetime.now(UTC)
+    ids = {message.content.data.application_id for message in messages}
+    applications = await rows.lock_applications(transaction.connection, ids, effects.keyring)
+    rejected = []
+    for message in messages:
+        held = applications.get(message.content.data.application_id)
+        error = "no such application" if held is None else await _record(held, message, effects, at)
+        if error is not None:
+            rejected.append(Rejected(message, error))
+    await effects.carry_out(transaction, [held for held in applications.values() if held.changed], at=at)
+    return rejected
+
+
+async def _record(held: Held, message: Result, effects: Effects, at: datetime) -> str | None:
+    """Fold one message in; returns why it cannot be, or None."""
+    held.traceparent = message.traceparent or held.traceparent
+    match message.content.data:
+        case TaskAnswered() as answer:
+            error = await _misfit(held, answer, effects)
+            if error is not None:
+                return error
+            held.fold(engine.answer(held.application, answer, at=at))
+        case TaskReceived() as receipt:
+            held.fold(engine.receive(held.application, receipt, at=at))
+        case TaskUnprocessable() as report:
+            held.fold(engine.report_unprocessable(held.application, report, at=at))
+        case other:
+            return f"{type(other).__name__} is not for departments to say"
+    return None
+
+
+async def _misfit(held: Held, answer: TaskAnswered, effects: Effects) -> str | None:
+    life_event = await effects.life_events.get(held.application.digest)
+    if answer.matter not in life_event.matters:
+        return f"{held.application.life_event} has no matter {answer.matter}"
+    if answer.outcome is Outcome.RETURNED:
+        task = next((t for t in held.application.tasks if engine.task_id(held.application, t) == answer.task_id), None)
+        allowed = correctable(life_event, answer.matter, task.child if task else None)
+        wrong = [c.pointer for c in answer.corrections if not _within(c.pointer, allowed)]
+        if wrong:
+            return f"a return may only name fields that its task received; not {', '.join(wrong)}"
+    return check_answer(life_event, answer.matter, answer)
+
+
+def _within(pointer: str, allowed: Iterable[str]) -> bool:
+    return any(pointer == place or pointer.startswith(f"{place}/") for place in allowed)

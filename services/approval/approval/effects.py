@@ -1,0 +1,318 @@
+"""Carrying out what the engine decided: rows, disclosures and events of many applications in one transaction."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from yijian_common.crypto import DataKey, Keyring
+from yijian_common.database import Connection
+from yijian_contracts.cloudevents import encode
+from yijian_contracts.events import (
+    ApplicationCompleted,
+    ApplicationOutcome,
+    ApplicationProgressed,
+    ApplicationWithdrawn,
+    DataDisclosed,
+    DocumentIssued,
+    DocumentOwner,
+    Event,
+    IssuedParts,
+    RelationParts,
+    RelationRegistered,
+    TaskCancelled,
+    TaskFields,
+    TaskRequested,
+)
+from yijian_messaging import Outgoing, Transaction
+
+from approval import rows
+from approval.application import ApplicationStatus, Task
+from approval.claims import Parties, claim_values_of_answer, parties
+from approval.disclosure import disclose
+from approval.engine import CancelTask, Complete, Deliver, OpenIncident, RequestTask, task_id
+from approval.life_event import LifeEvent
+from approval.life_events_registry import LifeEvents
+from approval.rows import Form, Held
+
+SOURCE = "approval"
+# An unanswered task is asked again well before its record expires with the topic (8 days).
+RESEND_AFTER = timedelta(days=6)
+
+
+def outgoing(event: Event, traceparent: str | None) -> Outgoing:
+    """An event as the outbox takes it."""
+    encoded = encode(event, source=SOURCE, traceparent=traceparent)
+    return Outgoing(
+        id=encoded.id,
+        topic=encoded.topic,
+        key=encoded.key,
+        headers=encoded.headers,
+        value=encoded.value,
+        personal="personal" in type(event).model_fields,
+    )
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one transaction adds, gathered before it is written in a handful of statements."""
+
+    messages: list[Outgoing] = field(default_factory=list)
+    disclosures: list[tuple[UUID, DataDisclosed]] = field(default_factory=list)
+    unsent: list[str] = field(default_factory=list)
+    incidents: list[OpenIncident] = field(default_factory=list)
+    claims: list[tuple[bytes, UUID]] = field(default_factory=list)
+    over: list[UUID] = field(default_factory=list)
+    next_looks: dict[UUID, datetime | None] = field(default_factory=dict)
+
+    def say(self, event: Event, held: Held) -> None:
+        self.messages.append(outgoing(event, held.traceparent))
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Carries effects out; holds what that needs beside the transaction."""
+
+    life_events: LifeEvents
+    keyring: Keyring
+
+    async def carry_out(
+        self,
+        transaction: Transaction[Connection],
+        changed: Sequence[Held],
+        *,
+        at: datetime,
+        forms: Mapping[tuple[UUID, int], Form] | None = None,
+        new: bool = False,
+    ) -> None:
+        """Write applications that changed, with everything that follows from it.
+
+        `forms` are those the caller has at hand; others are read. With `new` the applications' own rows are there
+        already.
+        """
+        if not changed:
+            return
+        connection = transaction.connection
+        known = dict(forms or {}) | await self._missing_forms(connection, changed, forms or {})
+        work = _Work()
+        for held in changed:
+            life_event = await self.life_events.get(held.application.digest)
+            self._apply(held, life_event, known, work, at)
+        if not new:
+            await rows.update_applications(connection, changed, work.next_looks)
+        await rows.insert_entries(connection, changed)
+        await _insert_disclosures(connection, work.disclosures)
+        await self._claim(transaction, work)
+        if work.over:
+            await rows.release_claims(connection, work.over)
+        for incident in work.incidents:
+            await transaction.open_incident(incident.kind, incident.subject, incident.summary)
+        if work.unsent:
+            await transaction.cancel_unsent(work.unsent)
+        await transaction.publish(work.messages)
+
+    async def _missing_forms(
+        self, connection: Connection, changed: Sequence[Held], given: Mapping[tuple[UUID, int], Form]
+    ) -> dict[tuple[UUID, int], Form]:
+        wanted: dict[tuple[UUID, int], DataKey] = {}
+        for held in changed:
+            for effect in held.effects:
+                match effect:
+                    case RequestTask(task=task):
+                        place = (held.application.id, task.form_revision)
+                    case Deliver():
+                        place = (held.application.id, held.application.form_revision)
+                    case _:
+                        continue
+                if place not in given:
+                    wanted[place] = held.data_key
+        return await rows.read_forms(connection, wanted) if wanted else {}
+
+    def _apply(
+        self,
+        held: Held,
+        life_event: LifeEvent,
+        forms: Mapping[tuple[UUID, int], Form],
+        work: _Work,
+        at: datetime,
+    ) -> None:
+        """Effects in the order in which they arose: a delivered answer is there for the request that it made ready."""
+        application = held.application
+        for effect in held.effects:
+            match effect:
+                case Deliver(task=task, answer=answer):
+                    held.answers[task.key] = answer.personal
+                    self._deliver(held, task, life_event, forms[application.id, application.form_revision], work, at)
+                case RequestTask(task=task, again=again):
+                    self._request(held, task, life_event, forms[application.id, task.form_revision], work, again=again)
+                case CancelTask(task=task, reason=reason):
+                    self._cancel(held, task, reason, work, at)
+                case Complete():
+                    work.say(_completed(held), held)
+                    work.next_looks[application.id] = None
+                    # Whoever got everything has nothing left to apply for; anyone else may apply again.
+                    if application.outcome is not ApplicationOutcome.ALL_GRANTED:
+                        work.over.append(application.id)
+                case OpenIncident():
+                    work.incidents.append(effect)
+        if application.status is ApplicationStatus.WITHDRAWN:
+            work.say(
+                ApplicationWithdrawn(application_id=application.id, life_event=application.life_event, withdrawn_at=at),
+                held,
+            )
+            work.over.append(application.id)
+            work.next_looks[application.id] = None
+        work.say(
+            ApplicationProgressed(application_id=application.id, version=application.version, progressed_at=at), held
+        )
+
+    def _request(self, held: Held, task: Task, life_event: LifeEvent, form: Form, work: _Work, *, again: bool) -> None:
+        application = held.application
+        disclosure = disclose(life_event, task.matter, task.child, form, held.outputs())
+        requested_at = task.requested_at or application.submitted_at
+        identity = task_id(application, task)
+        work.say(
+            TaskRequested(
+                application_id=application.id,
+                department=task.department,
+                task_id=identity,
+                matter=task.matter,
+                life_event=application.life_event,
+                child=task.child,
+                attempt=task.attempt,
+                mode=task.mode,
+                needs_person=task.needs_person,
+                requested_at=requested_at,
+                due_at=application.due_at,
+                personal=TaskFields(fields=disclosure.fields),
+            ),
+            held,
+        )
+        if again:
+            return
+        disclosed = DataDisclosed(
+            application_id=application.id,
+            department=task.department,
+            task_id=identity,
+            matter=task.matter,
+            purpose=life_event.matters[task.matter].name,
+            fields=disclosure.disclosed,
+            disclosed_at=requested_at,
+        )
+        work.disclosures.append((application.id, disclosed))
+        work.say(disclosed, held)
+
+    def _cancel(self, held: Held, task: Task, reason: str, work: _Work, at: datetime) -> None:
+        cancelled = TaskCancelled(
+            application_id=held.application.id,
+            department=task.department,
+            task_id=task_id(held.application, task),
+            matter=task.matter,
+            reason=reason,
+            cancelled_at=at,
+        )
+        # A request that was not sent yet is taken back; whether one was sent is the relay's to know, so both happen.
+        work.unsent.append(str(TaskRequested.id_for(cancelled.task_id)))
+        work.say(cancelled, held)
+
+    def _deliver(self, held: Held, task: Task, life_event: LifeEvent, form: Form, work: _Work, at: datetime) -> None:
+        application = held.application
+        matter = life_event.matters[task.matter]
+        parts = held.answers[task.key]
+        involved = parties(life_event, form)
+        names = {document.code: document for document in matter.documents}
+        for document in parts.documents:
+            declared = names[document.kind]
+            event = DocumentIssued(
+                application_id=application.id,
+                department=task.department,
+                matter=task.matter,
+                task_id=task_id(application, task),
+                kind=document.kind,
+                name=declared.name,
+                issued_at=at,
+                personal=IssuedParts(
+                    number=document.number,
+                    owner=DocumentOwner(
+                        child=task.child if declared.owner == "CHILD" else None,
+                        owner_id_no=_owner_number(declared.owner, task, held, life_event, involved),
+                        mother_id_no=involved.numbers["MOTHER"],
+                        father_id_no=involved.numbers.get("FATHER"),
+                    ),
+                ),
+            )
+            work.say(event, held)
+        if matter.relation is not None and task.child is not None and matter.relation in parts.outputs:
+            registered = RelationRegistered(
+                application_id=application.id,
+                child=task.child,
+                task_id=task_id(application, task),
+                registered_at=at,
+                personal=RelationParts(
+                    child_id_no=str(parts.outputs[matter.relation]),
+                    mother_id_no=involved.numbers["MOTHER"],
+                    father_id_no=involved.numbers.get("FATHER"),
+                ),
+            )
+            work.say(registered, held)
+        for name, values in claim_values_of_answer(life_event, task.matter, parts.outputs):
+            work.claims.append((self.keyring.blind_index("claim", name, *values), application.id))
+
+    async def _claim(self, transaction: Transaction[Connection], work: _Work) -> None:
+        taken = await rows.insert_claims(transaction.connection, work.claims)
+        for digest, application_id in work.claims:
+            holder = taken.get(digest, application_id)
+            if holder != application_id:
+                summary = f"applications {holder} and {application_id} were given the same certificate number"
+                await transaction.open_incident("claim-taken", str(application_id), summary)
+
+
+def _owner_number(owner: str, task: Task, held: Held, life_event: LifeEvent, involved: Parties) -> str | None:
+    if owner in involved.numbers:
+        return involved.numbers[owner]
+    if owner == "CHILD":
+        return _child_number(task, held, life_event)
+    return None
+
+
+def _child_number(task: Task, held: Held, life_event: LifeEvent) -> str | None:
+    """The newborn's citizen number, once household registration has created it."""
+    for other in held.application.tasks:
+        relation = life_event.matters[other.matter].relation
+        if other.child == task.child and relation is not None and other.key in held.answers:
+            number: Any = held.answers[other.key].outputs.get(relation)
+            return str(number) if number is not None else None
+    return None
+
+
+def _completed(held: Held) -> ApplicationCompleted:
+    application = held.application
+    if application.outcome is None or application.completed_at is None:
+        raise AssertionError("completed without an outcome")
+    return ApplicationCompleted(
+        application_id=application.id,
+        life_event=application.life_event,
+        outcome=application.outcome,
+        departments=tuple(sorted({task.department for task in application.tasks})),
+        submitted_at=application.submitted_at,
+        completed_at=application.completed_at,
+    )
+
+
+async def _insert_disclosures(connection: Connection, disclosures: Sequence[tuple[UUID, DataDisclosed]]) -> None:
+    if not disclosures:
+        return
+    await connection.execute(
+        """
+        INSERT INTO disclosure (task_id, application_id, department, matter, fields, disclosed_at)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+        """,
+        [event.task_id for _, event in disclosures],
+        [application_id for application_id, _ in disclosures],
+        [event.department for _, event in disclosures],
+        [event.matter for _, event in disclosures],
+        [json.dumps([f.model_dump() for f in event.fields], ensure_ascii=False) for _, event in disclosures],
+        [event.disclosed_at for _, event in disclosures],
+    )

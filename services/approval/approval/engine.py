@@ -1,0 +1,454 @@
+"""What happens to an application: a pure function of its state and what arrives.
+
+No database, no clock, no Kafka here: `at` is given, effects are returned for the actions to carry out. Any order of
+the same answers leads to the same final state.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from uuid import UUID
+
+import msgspec
+from yijian_contracts import derived_ids
+from yijian_contracts.events import (
+    ApplicationOutcome,
+    Outcome,
+    ReceivedStatus,
+    TaskAnswered,
+    TaskReceived,
+    TaskUnprocessable,
+)
+
+from approval.application import (
+    NEXT,
+    TERMINAL,
+    WITH_DEPARTMENT,
+    Application,
+    ApplicationStatus,
+    Decision,
+    Need,
+    Task,
+    TaskState,
+)
+from approval.planning import PlannedTask
+
+S = TaskState
+
+
+class EntryKind(StrEnum):
+    """What a line of the timeline tells."""
+
+    SUBMITTED = "SUBMITTED"
+    TASK_REQUESTED = "TASK_REQUESTED"
+    TASK_RECEIVED = "TASK_RECEIVED"
+    TASK_DECIDED = "TASK_DECIDED"
+    TASK_RETURNED = "TASK_RETURNED"
+    TASK_CORRECTED = "TASK_CORRECTED"
+    TASK_NOT_NEEDED = "TASK_NOT_NEEDED"
+    TASK_BLOCKED = "TASK_BLOCKED"
+    TASK_UNPROCESSABLE = "TASK_UNPROCESSABLE"
+    TASK_RESENT = "TASK_RESENT"
+    TASK_TERMINATED = "TASK_TERMINATED"
+    ANSWER_IGNORED = "ANSWER_IGNORED"
+    WITHDRAWN = "WITHDRAWN"
+    COMPLETED = "COMPLETED"
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A line of the timeline: what happened, to which task, by whom, and the states it went through."""
+
+    version: int
+    at: datetime
+    kind: EntryKind
+    task: str = ""
+    actor: str = ""
+    states: tuple[TaskState, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestTask:
+    """Ask the department; `again` when it was asked before and said nothing."""
+
+    task: Task
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTask:
+    """Tell the department that the task is no longer wanted."""
+
+    task: Task
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Keep the answer's personal parts, and deliver the documents that it brought."""
+
+    task: Task
+    answer: TaskAnswered
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Every task is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIncident:
+    """A person has to look at this."""
+
+    kind: str
+    subject: str
+    summary: str
+
+
+Effect = RequestTask | CancelTask | Deliver | Complete | OpenIncident
+
+
+@dataclass(slots=True)
+class Step:
+    """Where folding has come to: the application, what to carry out, and the new lines of the timeline."""
+
+    application: Application
+    effects: list[Effect] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+
+    def note(self, kind: EntryKind, at: datetime, **details: object) -> None:
+        version = self.application.version + 1
+        self.application = msgspec.structs.replace(self.application, version=version)
+        self.entries.append(Entry(version=version, at=at, kind=kind, **details))  # type: ignore[arg-type]
+
+    def change(self, task: Task) -> None:
+        self.application = self.application.with_task(task)
+
+
+class NotPossibleError(Exception):
+    """The applicant asks for something that the application's state does not allow; the text says why, in Chinese."""
+
+
+def task_id(application: Application, task: Task) -> UUID:
+    """The id of the task's present attempt."""
+    return derived_ids.task_id(application.id, child=task.child, matter=task.matter, attempt=task.attempt)
+
+
+def tasks_of(plan: Sequence[PlannedTask]) -> tuple[Task, ...]:
+    """The tasks of a plan, as an application begins with them."""
+    return tuple(
+        Task(
+            key=planned.key,
+            matter=planned.matter,
+            department=planned.department,
+            child=planned.child,
+            needs=tuple(Need(tasks=need.tasks, any=need.any) for need in planned.needs),
+            mode=planned.mode,
+            needs_person=planned.needs_person,
+        )
+        for planned in plan
+    )
+
+
+# --- the applicant ---------------------------------------------------------------------------------------------------
+
+
+def start(application: Application, *, not_needed: Mapping[str, str], at: datetime) -> Step:
+    """A new application: matters that do not apply are over, and what needs nothing is requested."""
+    step = Step(application)
+    step.note(EntryKind.SUBMITTED, at, actor="applicant")
+    for task in application.tasks:
+        if task.key in not_needed:
+            reason = not_needed[task.key]
+            step.change(msgspec.structs.replace(task, state=S.NOT_NEEDED, reason=reason, ended_at=at))
+            step.note(EntryKind.TASK_NOT_NEEDED, at, task=task.key, states=(S.NOT_NEEDED,), note=reason)
+    _settle(step, at)
+    return step
+
+
+def withdraw(application: Application, *, at: datetime) -> Step:
+    """The applicant takes the application back; what was decided stands."""
+    if application.status is not ApplicationStatus.IN_PROGRESS:
+        raise NotPossibleError("这份申请已经办结或撤回，不能再撤回。")
+    step = Step(application)
+    step.application = msgspec.structs.replace(application, status=ApplicationStatus.WITHDRAWN, completed_at=at)
+    step.note(EntryKind.WITHDRAWN, at, actor="applicant")
+    for task in application.tasks:
+        if not task.terminal:
+            if task.state in WITH_DEPARTMENT:
+                step.effects.append(CancelTask(task, "申请人撤回了申请"))
+            step.change(msgspec.structs.replace(task, state=S.WITHDRAWN, ended_at=at))
+    return step
+
+
+def correct(application: Application, *, task_key: str, replanned: Sequence[Task], at: datetime) -> Step:
+    """The applicant corrected what a department returned: the task is asked again, as a further attempt.
+
+    `replanned` is the plan for the corrected form. Tasks that no department knows of yet follow it.
+    """
+    task = application.find_task(task_key)
+    if application.status is not ApplicationStatus.IN_PROGRESS or task is None:
+        raise NotPossibleError("这份申请已经办结或撤回，不能再补正。")
+    if task.state is not S.RETURNED_FOR_CORRECTION:
+        raise NotPossibleError("这个事项没有等待补正的内容。")
+    plan = {planned.key: planned for planned in replanned}
+    step = Step(msgspec.structs.replace(application, form_revision=application.form_revision + 1))
+    for other in application.tasks:
+        planned = plan[other.key]
+        if other.state is S.DRAFT or other.key == task_key:
+            other = msgspec.structs.replace(other, mode=planned.mode, needs_person=planned.needs_person)  # noqa: PLW2901
+            step.change(other)
+    step.note(EntryKind.TASK_CORRECTED, at, task=task_key, actor="applicant")
+    corrected = step.application.find_task(task_key) or task
+    _request(step, msgspec.structs.replace(corrected, attempt=task.attempt + 1, corrections=(), reason=""), at)
+    return step
+
+
+# --- the departments -------------------------------------------------------------------------------------------------
+
+
+def receive(application: Application, event: TaskReceived, *, at: datetime) -> Step:
+    """A department has the task in its store and says what it does with it."""
+    step = Step(application)
+    task = _addressed(step, event, at)
+    if task is None or task.state not in WITH_DEPARTMENT:
+        # An answer may overtake the receipt, and then the receipt says nothing new.
+        return step
+    target = {
+        ReceivedStatus.ACCEPTED: S.ACCEPTED,
+        ReceivedStatus.IN_REVIEW: S.IN_REVIEW,
+        ReceivedStatus.SUSPENDED: S.SUSPENDED,
+    }[event.status]
+    if target is task.state:
+        return step
+    states = _path(task.state, target)
+    step.change(msgspec.structs.replace(task, state=target, reason=event.note))
+    step.note(EntryKind.TASK_RECEIVED, at, task=task.key, actor=event.department, states=states, note=event.note)
+    return step
+
+
+def answer(application: Application, event: TaskAnswered, *, at: datetime) -> Step:
+    """A department decided."""
+    step = Step(application)
+    task = _addressed(step, event, at)
+    if task is None:
+        return step
+    digest = answer_digest(event)
+    if task.answer_digest:
+        if task.answer_digest != digest:
+            _ignore(step, event, task, at, "与已经记录的决定不一致", incident="answer-differs")
+        return step
+    if task.state not in WITH_DEPARTMENT:
+        _ignore(step, event, task, at, "事项已经不在办理中", incident=None)
+        return step
+    task = msgspec.structs.replace(task, answer_digest=digest, automatic=event.decided_by is None, reason=event.reason)
+    if event.outcome is Outcome.RETURNED:
+        _return(step, task, event, at)
+        return step
+    _decide(step, task, event, at)
+    _settle(step, at)
+    return step
+
+
+def report_unprocessable(application: Application, event: TaskUnprocessable, *, at: datetime) -> Step:
+    """The department's program failed on the task; it waits there for a person."""
+    step = Step(application)
+    task = _addressed(step, event, at)
+    if task is None or task.state not in WITH_DEPARTMENT:
+        return step
+    step.note(EntryKind.TASK_UNPROCESSABLE, at, task=task.key, actor=event.department)
+    step.effects.append(
+        OpenIncident("task-unprocessable", str(event.task_id), f"{event.department} {task.matter}: {event.error}")
+    )
+    return step
+
+
+# --- operators and time ----------------------------------------------------------------------------------------------
+
+
+def resend(application: Application, *, unanswered_since: datetime, at: datetime) -> Step:
+    """Ask again, under the same task id, for every task that no department has acknowledged since then."""
+    step = Step(application)
+    if application.status is not ApplicationStatus.IN_PROGRESS:
+        return step
+    for task in application.tasks:
+        if task.state is S.SUBMITTED and task.requested_at is not None and task.requested_at <= unanswered_since:
+            step.effects.append(RequestTask(task, again=True))
+            step.note(EntryKind.TASK_RESENT, at, task=task.key, actor="approval")
+    return step
+
+
+def terminate(application: Application, *, task_key: str, reason: str, at: datetime) -> Step:
+    """An operator ends a task that can no longer be decided, so that the rest may come to an end."""
+    task = application.find_task(task_key)
+    if task is None or task.terminal or application.status is not ApplicationStatus.IN_PROGRESS:
+        raise NotPossibleError("the application has no open task of this name")
+    step = Step(application)
+    if task.state in WITH_DEPARTMENT:
+        step.effects.append(CancelTask(task, reason))
+    step.change(msgspec.structs.replace(task, state=S.TERMINATED, reason=reason, ended_at=at))
+    step.note(EntryKind.TASK_TERMINATED, at, task=task.key, actor="operator", states=(S.TERMINATED,), note=reason)
+    _settle(step, at)
+    return step
+
+
+# --- rules -----------------------------------------------------------------------------------------------------------
+
+
+def answer_digest(event: TaskAnswered) -> str:
+    """What tells two answers apart: everything but the moment they were written down."""
+    content = event.model_dump_json(exclude={"decided_at"})
+    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
+
+
+def _addressed(step: Step, event: TaskReceived | TaskAnswered | TaskUnprocessable, at: datetime) -> Task | None:
+    """The task that an event is about, when its sender is the one who was asked."""
+    application = step.application
+    for task in application.tasks:
+        if task.matter == event.matter and task_id(application, task) == event.task_id:
+            if task.department != event.department:
+                _ignore(step, event, task, at, "不是承办这个事项的部门", incident="wrong-department")
+                return None
+            return task
+    if any(_is_earlier_attempt(application, task, event.task_id) for task in application.tasks):
+        return None
+    summary = f"{event.department} speaks of task {event.task_id}, which application {application.id} does not have"
+    step.effects.append(OpenIncident("unknown-task", str(event.task_id), summary))
+    step.note(EntryKind.ANSWER_IGNORED, at, actor=event.department, note="没有这个事项")
+    return None
+
+
+def _is_earlier_attempt(application: Application, task: Task, given: UUID) -> bool:
+    return any(
+        derived_ids.task_id(application.id, child=task.child, matter=task.matter, attempt=attempt) == given
+        for attempt in range(1, task.attempt)
+    )
+
+
+def _ignore(
+    step: Step,
+    event: TaskReceived | TaskAnswered | TaskUnprocessable,
+    task: Task,
+    at: datetime,
+    note: str,
+    *,
+    incident: str | None,
+) -> None:
+    step.note(EntryKind.ANSWER_IGNORED, at, task=task.key, actor=event.department, note=note)
+    if incident is not None:
+        summary = f"{event.department} {task.matter} of application {event.application_id}: {incident}"
+        step.effects.append(OpenIncident(incident, str(event.task_id), summary))
+
+
+def _return(step: Step, task: Task, event: TaskAnswered, at: datetime) -> None:
+    states = _path(task.state, S.RETURNED_FOR_CORRECTION)
+    # The next attempt has a task id of its own, so its answer is not held against this one.
+    step.change(
+        msgspec.structs.replace(task, state=S.RETURNED_FOR_CORRECTION, corrections=event.corrections, answer_digest="")
+    )
+    step.note(EntryKind.TASK_RETURNED, at, task=task.key, actor=event.department, states=states, note=event.reason)
+
+
+def _decide(step: Step, task: Task, event: TaskAnswered, at: datetime) -> None:
+    kinds = tuple(document.kind for document in event.personal.documents)
+    match event.outcome:
+        case Outcome.APPROVED:
+            states = _path(task.state, S.DECIDED_APPROVED)
+            states += (S.DELIVERED, S.CLOSED) if kinds else (S.CLOSED,)
+            decision: Decision | None = Decision.APPROVED
+        case Outcome.PROVEN:
+            states, decision = _path(task.state, S.SKIPPED_WITH_PROOF), None
+        case Outcome.REJECTED:
+            states, decision = (*_path(task.state, S.DECIDED_DENIED), S.CLOSED), Decision.DENIED
+        case Outcome.NOT_ACCEPTED:
+            states, decision = _path(task.state, S.REJECTED_ACCEPTANCE), None
+        case Outcome.RETURNED:
+            raise AssertionError("a returned task is not decided")
+    task = msgspec.structs.replace(task, state=states[-1], decision=decision, ended_at=at, documents=kinds)
+    step.change(task)
+    step.note(EntryKind.TASK_DECIDED, at, task=task.key, actor=event.department, states=states, note=event.reason)
+    if task.granted:
+        step.effects.append(Deliver(task, event))
+    elif task.matter.endswith("-rekey"):
+        summary = f"application {event.application_id}: {task.key} was refused; what it re-keys stands"
+        step.effects.append(OpenIncident("rekey-failed", str(event.task_id), summary))
+
+
+def _settle(step: Step, at: datetime) -> None:
+    """Request what has become ready, block what never will be, and notice when everything is over."""
+    moved = True
+    while moved:
+        moved = False
+        for task in step.application.tasks:
+            if task.state is not S.DRAFT:
+                continue
+            verdicts = [_verdict(step.application, need.tasks, any_one=need.any) for need in task.needs]
+            if any(verdict is False for verdict in verdicts):
+                blocked = msgspec.structs.replace(task, state=S.BLOCKED, reason="前置事项没有办成", ended_at=at)
+                step.change(blocked)
+                step.note(EntryKind.TASK_BLOCKED, at, task=task.key, states=(S.BLOCKED,), note=blocked.reason)
+                moved = True
+            elif all(verdicts):
+                _request(step, task, at)
+                moved = True
+    if all(task.terminal for task in step.application.tasks):
+        _complete(step, at)
+
+
+def _verdict(application: Application, keys: Sequence[str], *, any_one: bool) -> bool | None:
+    """True: the need is met. False: it never will be. None: it is still open."""
+    tasks = [task for task in application.tasks if task.key in keys]
+    met = [task.granted or task.state is S.NOT_NEEDED for task in tasks]
+    if any_one:
+        return any(met) if all(task.terminal for task in tasks) else None
+    if all(met):
+        return True
+    return False if any(task.terminal and not ok for task, ok in zip(tasks, met, strict=True)) else None
+
+
+def _request(step: Step, task: Task, at: datetime) -> None:
+    asked = msgspec.structs.replace(
+        task, state=S.SUBMITTED, requested_at=at, form_revision=step.application.form_revision
+    )
+    step.change(asked)
+    step.effects.append(RequestTask(asked))
+    step.note(EntryKind.TASK_REQUESTED, at, task=task.key, actor="approval", states=(S.SUBMITTED,))
+
+
+def _complete(step: Step, at: datetime) -> None:
+    wanted = [task for task in step.application.tasks if task.state is not S.NOT_NEEDED]
+    granted = sum(task.granted for task in wanted)
+    if granted == len(wanted):
+        outcome = ApplicationOutcome.ALL_GRANTED
+    else:
+        outcome = ApplicationOutcome.PARTLY if granted else ApplicationOutcome.NONE
+    step.application = msgspec.structs.replace(
+        step.application, status=ApplicationStatus.COMPLETED, outcome=outcome, completed_at=at
+    )
+    step.effects.append(Complete())
+    step.note(EntryKind.COMPLETED, at, actor="approval", note=outcome)
+
+
+@cache
+def _path(start: TaskState, goal: TaskState) -> tuple[TaskState, ...]:
+    """The states after `start` up to `goal`, by the shortest way: an immediate answer implies acceptance and review."""
+    paths: list[tuple[TaskState, ...]] = [()]
+    seen = {start}
+    while paths:
+        found: list[tuple[TaskState, ...]] = []
+        for path in paths:
+            for state in _following(path[-1] if path else start):
+                if state is goal:
+                    return (*path, state)
+                if state not in seen and state not in TERMINAL:
+                    seen.add(state)
+                    found.append((*path, state))
+        paths = found
+    raise AssertionError(f"no way from {start} to {goal}")
+
+
+def _following(state: TaskState) -> Iterator[TaskState]:
+    yield from sorted(NEXT[state])

@@ -1,0 +1,115 @@
+"""Wiring: which parts a process of approval has, by the roles it plays."""
+
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import httpx
+from fastapi import FastAPI
+from yijian_common import database, pairwise
+from yijian_common.app import create_app
+from yijian_common.auth import TokenVerifier
+from yijian_common.crypto import KeyFileError, Keyring
+from yijian_common.idempotency import IdempotencyPurge
+from yijian_common.key_sets import PostgresKeySetStore
+from yijian_common.messages import kafka_connection, tuning
+from yijian_common.process import StartError, run
+from yijian_common.sealer import KeyringSealer
+from yijian_common.settings import Role, load_settings
+from yijian_messaging import Component, Relay
+from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
+
+from approval.actions.submission import Keys
+from approval.consumers import results_consumer
+from approval.effects import Effects
+from approval.intake import Intake
+from approval.life_event_checks import LifeEventError
+from approval.life_events_registry import LifeEvents
+from approval.progress import Progress
+from approval.routes import Parts, routes
+from approval.settings import ApprovalSettings
+from approval.sweeper import Sweeper
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+async def build(settings: ApprovalSettings, stack: AsyncExitStack) -> tuple[FastAPI, list[Component]]:
+    """Open what this process needs; the components are in the order in which they stop."""
+    await database.migrate(settings, MIGRATIONS)
+    pool = await stack.enter_async_context(
+        database.open_pool(settings, max_size=settings.api_pool, planner=PLANNER_SETTINGS)
+    )
+    keyring = Keyring.load(settings.key_file, settings.cipher)
+    store = PostgresStore(pool, sealer=KeyringSealer(keyring))
+    await store.housekeep()
+    effects = Effects(life_events=await _life_events(settings, pool), keyring=keyring)
+    kafka = kafka_connection(settings)
+    intake = Intake(store, effects)
+    progress = Progress(kafka)
+    components: list[Component] = []
+    app = create_app(
+        settings,
+        title="一件 approval",
+        routers=[routes],
+        ready=partial(database.not_ready_because, pool),
+        translate=database.problem_of,
+    )
+    app.state.parts = Parts(
+        pool=pool,
+        store=store,
+        effects=effects,
+        intake=intake,
+        progress=progress,
+        keys=Keys(keyring=keyring, pairwise=_pairwise_key(settings)),
+    )
+    if settings.plays(Role.API):
+        verifier = await _verifier(settings, pool, stack)
+        app.state.tokens = verifier
+        components += [intake, progress, verifier]
+    if settings.plays(Role.WORKER):
+        components += [
+            results_consumer(store, effects=effects, kafka=kafka, tuning=tuning(settings)),
+            Sweeper(store, effects),
+            IdempotencyPurge(pool),
+        ]
+    if settings.plays(Role.RELAY):
+        components.append(Relay(store=store, kafka=kafka, tuning=tuning(settings)))
+    return app, components
+
+
+async def _life_events(settings: ApprovalSettings, pool: database.Pool) -> LifeEvents:
+    try:
+        return await LifeEvents.open(
+            pool,
+            folder=settings.life_events_folder,
+            settings=settings.life_event_settings,
+            allow_fictitious=not settings.in_production,
+        )
+    except LifeEventError as error:
+        raise StartError(str(error)) from None
+
+
+async def _verifier(settings: ApprovalSettings, pool: database.Pool, stack: AsyncExitStack) -> TokenVerifier:
+    if settings.identity_issuer is None:
+        raise StartError("approval needs to know who signs tokens; set YIJIAN_IDENTITY_ISSUER.")
+    http = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
+    verifier = TokenVerifier(
+        issuer=settings.identity_issuer,
+        audience=settings.audience,
+        http=http,
+        store=PostgresKeySetStore(pool, issuer=settings.identity_issuer),
+    )
+    await verifier.load_stored_keys()
+    return verifier
+
+
+def _pairwise_key(settings: ApprovalSettings) -> bytes:
+    try:
+        return pairwise.read_keys(settings.pairwise_key_file)[settings.audience]
+    except (KeyFileError, KeyError) as error:
+        raise StartError(f"approval has no key to compare identity's proofs with: {error}") from None
+
+
+def main() -> None:
+    settings = load_settings(ApprovalSettings)
+    run(settings, partial(build, settings))

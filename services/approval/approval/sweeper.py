@@ -1,0 +1,44 @@
+"""Time passing: applications whose time to be looked at has come are looked at, by whichever process is first."""
+
+import asyncio
+import contextlib
+
+import structlog
+from yijian_common.database import Connection
+from yijian_messaging import Store
+
+from approval.actions.changes import SWEEP_BATCH, resend_unanswered
+from approval.effects import Effects
+
+log = structlog.get_logger(__name__)
+
+PAUSE_SECONDS = 5.0
+
+
+class Sweeper:
+    """A component: has unanswered tasks asked again."""
+
+    name = "sweeper"
+
+    def __init__(self, store: Store[Connection], effects: Effects) -> None:
+        self._store = store
+        self._effects = effects
+        self._problem: str | None = None
+
+    def problem(self) -> str | None:
+        return self._problem
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            looked = 0
+            try:
+                async with self._store.transaction() as transaction:
+                    looked = await resend_unanswered(transaction, effects=self._effects)
+                self._problem = None
+            except Exception as error:
+                if not self._store.is_transient(error):
+                    raise
+                self._problem = f"the database does not answer ({type(error).__name__}); trying again"
+            if looked < SWEEP_BATCH:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), PAUSE_SECONDS)
