@@ -1,0 +1,1 @@
+"""Civil affairs: the marriage register."""

@@ -1,0 +1,1 @@
+"""The bureau of disease control: vaccination records."""

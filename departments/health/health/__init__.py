@@ -1,0 +1,1 @@
+"""The health commission: birth registration, birth certificates, parenting guidance."""

@@ -1,0 +1,1 @@
+"""Human resources and social security: social security cards."""

@@ -1,0 +1,1 @@
+"""Medical insurance: enrolment of newborns, maternity costs."""

@@ -1,0 +1,1 @@
+"""Public security: household registration and citizen numbers."""

@@ -1,0 +1,1 @@
+"""Taxation: contributions to residents' medical insurance."""

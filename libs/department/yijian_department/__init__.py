@@ -10,6 +10,7 @@ from yijian_department.answers import (
     return_for_correction,
     waiting,
 )
+from yijian_department.calendar import local_day
 from yijian_department.department import Department
 from yijian_department.records import Records
 from yijian_department.script import Rule, Script
@@ -23,6 +24,7 @@ __all__ = [
     "Script",
     "Task",
     "approve",
+    "local_day",
     "needs_person",
     "not_accepted",
     "proven",

@@ -32,6 +32,8 @@ LONGEST_PAUSE = timedelta(minutes=5)
 SCRIPTED_OFFICIAL = "scripted-official"
 NOTE_LENGTH = 500
 
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
 
 class UndecidedError(Exception):
     """An official's approval gave no answer. The text says why, for the official."""
@@ -234,7 +236,7 @@ class Deciding(Generic[R]):
             request.needs_person,
             request.personal.fields,
         )
-        return self._secrets.keyed_hash(json.dumps(content, sort_keys=True))
+        return self._secrets.keyed_hash(_canonical.encode(content))
 
     def received_event(self, task: StoredTask, at: datetime) -> TaskReceived:
         status = ReceivedStatus(task.state)

@@ -36,13 +36,13 @@ class Handling(Generic[R]):
         *,
         records: R,
         secrets: Secrets,
-        script: ScriptFile | None = None,
+        script: ScriptFile,
         clock: Clock = utc_now,
     ) -> None:
         self._definition = definition
-        self._script = script or ScriptFile(fallback=definition.script)
+        self._script = script
         self._clock = clock
-        self.deciding = Deciding(definition, records=records, secrets=secrets, script=self._script)
+        self.deciding = Deciding(definition, records=records, secrets=secrets, script=script)
         self.on_due: Callable[[], None] = lambda: None
 
     def open_batch(self, tx: Tx) -> Batch:

@@ -63,16 +63,16 @@ class Office(Generic[R]):
         *,
         database: Path,
         keyring: Keyring,
-        script_file: Path | None = None,
+        script: ScriptFile | None = None,
         clock: Clock = utc_now,
     ) -> "Office[R]":
-        """Open or create the department's store."""
+        """Open or create the department's store. Without a script nothing happens but what people do."""
         secrets = StoreSecrets(keyring)
         schema = tasks.SCHEMA + records.SCHEMA + definition.records.SCHEMA
         store = await SqliteStore.open(database, sealer=secrets, schema=schema)
         async with store.transaction() as tx:
             own_records = definition.records(tx.connection, secrets)
-        script = ScriptFile(script_file, fallback=definition.script)
+        script = script or ScriptFile()
         script.refresh()
         handling = Handling(definition, records=own_records, secrets=secrets, script=script, clock=clock)
         scheduler = Scheduler(store, handling)

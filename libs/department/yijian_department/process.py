@@ -29,6 +29,7 @@ from yijian_department.desk import desk_routes
 from yijian_department.handling import TaskMessage
 from yijian_department.matters import Definition, R
 from yijian_department.office import Office
+from yijian_department.script import ScriptFile
 
 FETCH_SECONDS = 5
 
@@ -119,9 +120,9 @@ def build_app(office: Office[Any], settings: ProcessSettings, tokens: TokenVerif
 async def _open_office(definition: Definition[R], settings: DepartmentSettings) -> Office[R]:
     try:
         keyring = Keyring.load(settings.key_file, settings.cipher)
-        return await Office.open(
-            definition, database=settings.database, keyring=keyring, script_file=settings.script_file
-        )
+        # In production people decide and pay; a demo has the file's script, then the department's own.
+        script = None if settings.in_production else ScriptFile(settings.script_file, fallback=definition.script)
+        return await Office.open(definition, database=settings.database, keyring=keyring, script=script)
     except KeyFileError as error:
         raise process.StartError(f"{definition.code}: {error}.") from None
     except (OSError, sqlite3.Error) as error:

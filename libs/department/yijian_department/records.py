@@ -24,6 +24,8 @@ CREATE TABLE IF NOT EXISTS records_file (
 
 LOAD_BATCH = 5000
 
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 class Secrets(Sealer, Protocol):
     """Seals what is personal, and makes keyed hashes by which it is found again."""
@@ -54,7 +56,7 @@ class Records:
         return self._secrets.keyed_hash("\x00".join(parts))
 
     def seal(self, content: Mapping[str, Any]) -> bytes:
-        return self._secrets.seal(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
+        return self._secrets.seal(_compact.encode(content).encode())
 
     def unseal(self, sealed: bytes) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(self._secrets.open(sealed))

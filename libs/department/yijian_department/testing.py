@@ -41,7 +41,7 @@ from yijian_department.handling import TaskMessage
 from yijian_department.matters import R
 from yijian_department.office import Office
 from yijian_department.process import build_app, decode_task
-from yijian_department.script import Script
+from yijian_department.script import Script, ScriptFile
 from yijian_department.tasks import StoredTask, find_task
 
 Result = TaskAnswered | TaskReceived | TaskUnprocessable
@@ -137,7 +137,7 @@ class TestDepartment(Generic[R]):
             self._definition,
             database=self.folder / "department.db",
             keyring=Keyring.load(self.folder / "keys.json"),
-            script_file=self.folder / "script.json",
+            script=ScriptFile(self.folder / "script.json", fallback=self._definition.script),
             clock=lambda: self.now,
         )
         self.department.at_work(office)
