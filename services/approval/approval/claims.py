@@ -8,7 +8,6 @@ from pydantic import JsonValue
 
 from approval.form_schema import parse_pointer
 from approval.life_event import LifeEvent
-from approval.rules import form_context
 
 ClaimValue = tuple[str, tuple[str, ...]]
 """A claim's name and its values, for instance ``("birth-certificate", ("Z990000001",))``."""
@@ -43,7 +42,7 @@ def _text_at(form: Mapping[str, Any], place: str) -> str | None:
 
 def claim_values(life_event: LifeEvent, form: Mapping[str, Any]) -> list[ClaimValue]:
     """What the form claims, child by child: while its application lives, no other may claim the same."""
-    values = life_event.claim_rules.evaluate(form_context(form))
+    values = life_event.claim_rules.evaluate({"form": form})
     found: list[ClaimValue] = []
     for claim, value in zip(life_event.claims, values, strict=True):
         per_child = value if life_event.children else [value]

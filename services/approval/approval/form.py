@@ -10,7 +10,6 @@ import msgspec
 
 from approval.form_schema import Path, pointer
 from approval.life_event import FormRules, LifeEvent, failing_children
-from approval.rules import RuleError, form_context
 
 MAX_ERRORS = 100
 
@@ -79,12 +78,7 @@ def _broken_rules(
     life_event: LifeEvent, form: Mapping[str, Any], *, now: datetime, unreadable: list[Path]
 ) -> Iterator[FormError]:
     rules = life_event.error_rules
-    try:
-        values = rules.rules.evaluate(form_context(form, now=now))
-    except RuleError:
-        if not unreadable:
-            yield FormError("", "表单内容无法读取，请重新填写", "FORM")
-        return
+    values = rules.rules.evaluate({"form": form, "now": now})
     for index, (definition, value) in enumerate(zip(rules.definitions, values, strict=True)):
         if unreadable and _reads_any(rules, index, unreadable):
             continue

@@ -66,7 +66,7 @@ class Matter:
     """One matter of a department, its settings resolved.
 
     `needs` are the codes of matters of the same application (the same child, where both are per child). `outputs`
-    checks what an answer returns. `person` are its rules over its own fields, `reasons` what each says in Chinese.
+    checks what an answer returns.
     """
 
     code: str
@@ -78,15 +78,12 @@ class Matter:
     promise: timedelta
     legal: Duration | None
     fields: tuple[Field, ...]
-    reasons: tuple[str, ...]
     not_needed: tuple[ReasonDefinition, ...]
     already_done: str | None
     returns: Mapping[str, Mapping[str, Any]]
     documents: tuple[DocumentDefinition, ...]
     relation: str | None
     outputs: FormSchema = field(repr=False, compare=False)
-    person: RuleSet = field(repr=False, compare=False)
-    person_fields: tuple[Field, ...] = field(repr=False, compare=False)
 
     @property
     def consents(self) -> tuple[str, ...]:
@@ -132,6 +129,8 @@ class LifeEvent:
     error_rules: "FormRules" = field(repr=False, compare=False)
     person_rules: "FormRules" = field(repr=False, compare=False)
     conditions: "Conditions" = field(repr=False, compare=False)
+    application_rules: "PersonRules" = field(repr=False, compare=False)
+    child_rules: "PersonRules" = field(repr=False, compare=False)
     claim_rules: RuleSet = field(repr=False, compare=False)
     text: str = field(repr=False, compare=False)
 
@@ -176,6 +175,18 @@ def failing_children(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list):
         return (0,)
     return tuple(position for position, fine in enumerate(value) if fine is not True)
+
+
+@dataclass(frozen=True)
+class PersonRules:
+    """The matters' own rules on who must decide: `reasons[i]` is the matter and what the i-th rule says in Chinese.
+
+    They read `fields` by name; a name has the same source in every matter.
+    """
+
+    reasons: tuple[tuple[str, str], ...]
+    fields: tuple[Field, ...]
+    rules: RuleSet
 
 
 @dataclass(frozen=True)
@@ -281,6 +292,8 @@ def _parts(definition: LifeEventDefinition, settings: dict[str, str], *, allow_f
         "error_rules": _form_rules(definition, settings, severity="error"),
         "person_rules": _form_rules(definition, settings, severity="person"),
         "conditions": _conditions(definition, list(matters.values()), settings),
+        "application_rules": _person_rules(definition, matters, settings, per="application"),
+        "child_rules": _person_rules(definition, matters, settings, per="child"),
         "claim_rules": RuleSet(
             (
                 _each(f"{claim.when or 'true'} ? [{', '.join(claim.values)}] : []", children)
@@ -306,8 +319,6 @@ def _matter(
         for basis in (definition.bases[group.basis],)
         for name, source in group.fields.items()
     )
-    person = RuleSet((rule.when for rule in matter.needs_person), settings)
-    read = {path.partition(".")[0] for rule in person.rules for path in rule.reads}
     outputs = {
         "type": "object",
         "properties": matter.returns,
@@ -324,15 +335,12 @@ def _matter(
         promise=timedelta(minutes=matter.promise_minutes),
         legal=matter.legal,
         fields=fields,
-        reasons=tuple(rule.reason for rule in matter.needs_person),
         not_needed=matter.not_needed,
         already_done=matter.already_done,
         returns=matter.returns,
         documents=matter.documents,
         relation=matter.relation,
         outputs=FormSchema(outputs, allow_fictitious=allow_fictitious),
-        person=person,
-        person_fields=tuple(field for field in fields if field.name in read),
     )
 
 
@@ -361,9 +369,7 @@ def _form_rules(definition: LifeEventDefinition, settings: Mapping[str, str], *,
     each = tuple(children is not None and rule.pointer.startswith(f"{children}/*") for rule in chosen)
     texts = (_each(rule.check, children) if per else rule.check for rule, per in zip(chosen, each, strict=True))
     rules = RuleSet(texts, settings)
-    reads = tuple(
-        frozenset(tuple(path.split(".")[1:]) for path in rule.reads if path.startswith("form.")) for rule in rules.rules
-    )
+    reads = tuple(frozenset(place[1:] for place in rule.places if place[0] == "form") for rule in rules.rules)
     return FormRules(definitions=chosen, each=each, reads=reads, rules=rules)
 
 
@@ -378,3 +384,20 @@ def _conditions(definition: LifeEventDefinition, matters: list[Matter], settings
             texts.append(_each(matter.already_done, definition.form.children if matter.per_child else None))
         slots[matter.code] = (not_needed, len(texts) - 1 if matter.already_done is not None else None)
     return Conditions(slots=slots, rules=RuleSet(texts, settings))
+
+
+def _person_rules(
+    definition: LifeEventDefinition, matters: Mapping[str, Matter], settings: Mapping[str, str], *, per: str
+) -> PersonRules:
+    chosen = [
+        (matter.code, rule)
+        for matter in definition.matters
+        if matter.code in matters and matter.per == per
+        for rule in matter.needs_person
+    ]
+    rules = RuleSet((rule.when for _, rule in chosen), settings)
+    read = {place[0] for rule in rules.rules for place in rule.places}
+    fields = {f.name: f for code, _ in chosen for f in matters[code].fields if f.name in read and f.matter is None}
+    return PersonRules(
+        reasons=tuple((code, rule.reason) for code, rule in chosen), fields=tuple(fields.values()), rules=rules
+    )

@@ -14,14 +14,13 @@ from yijian_contracts.identifiers import is_uscc
 
 from approval.definition import LifeEventDefinition, MatterDefinition, NeedDefinition, Where
 from approval.form_checks import check_schema, formats_of
-from approval.form_schema import FormSchema, parse_pointer, pointers, schema_at
+from approval.form_schema import FormSchema, parse_pointer, pointer, pointers, schema_at
 from approval.graph import ancestors, find_cycle, longest_path
 from approval.rules import RuleError, compile_rule
 from approval.yaml_lines import Lines, Path
 
 _MINUTES = {"MINUTE": 1, "HOUR": 60, "NATURAL_DAY": 60 * 24, "WORKING_DAY": 60 * 24, "MONTH": 60 * 24 * 31}
 _LICENCE_TYPE = re.compile(r"[0-9A-Z]{18}[0-9]{3}")
-_ROOTS = "form, child (in rules of one child), now"
 
 
 @dataclass(frozen=True)
@@ -229,6 +228,21 @@ def _check_fields(checked: _Checked) -> None:
     _check_unused_bases(checked, used)
 
 
+def _check_names(checked: _Checked) -> None:
+    """One name, one source: rules of all matters are evaluated together, and people read a name as one thing."""
+    first: dict[str, tuple[str, str]] = {}
+    for i, matter in checked.matters:
+        for j, group in enumerate(matter.receives):
+            for name, source in group.fields.items() if checked.holds(group.where) else ():
+                known, where = first.setdefault(name, (source, matter.code))
+                if known != source:
+                    checked.wrong(
+                        ("matters", i, "receives", j, "fields", name),
+                        f"{matter.code}: {name} is {source} here and {known} in {where}",
+                        "give the two fields different names",
+                    )
+
+
 def _check_unused_bases(checked: _Checked, used: set[str]) -> None:
     named = {group.basis for matter in checked.definition.matters for group in matter.receives}
     for basis in checked.definition.bases:
@@ -288,7 +302,7 @@ def _check_rules(checked: _Checked) -> None:
     for i, rule in enumerate(checked.definition.rules):
         path: Path = ("rules", i)
         child = children is not None and rule.pointer.startswith(f"{children}/*")
-        _check_form_rule(checked, rule.check, (*path, "check"), child=child)
+        _check_form_rule(checked, rule.check, (*path, "check"), child=child, now=rule.severity == "error")
         if schema_at(checked.form, parse_pointer(rule.pointer)) is None:
             checked.wrong(
                 (*path, "pointer"),
@@ -312,30 +326,35 @@ def _check_rules(checked: _Checked) -> None:
         _check_matter_rules(checked, i, matter)
 
 
-def _check_form_rule(checked: _Checked, text: str, path: Path, *, child: bool) -> None:
+def _check_form_rule(checked: _Checked, text: str, path: Path, *, child: bool, now: bool = False) -> None:
+    """What decides on tasks and claims must not read `now`: it would answer differently when it is asked again."""
     try:
         expression = compile_rule(text, checked.settings)
     except RuleError as error:
         checked.wrong(path, f"the rule cannot be read: {error}", "correct the rule")
         return
-    for read in sorted(expression.reads):
-        root, _, rest = read.partition(".")
-        if root == "child" and child:
-            place = (*parse_pointer(checked.definition.form.children or ""), "*", *filter(None, rest.split(".")))
-        elif root == "form":
-            place = tuple(filter(None, rest.split(".")))
-        elif root == "now":
+    for read in sorted(expression.places):
+        if read[0] == "child" and child:
+            place = (*parse_pointer(checked.definition.form.children or ""), "*", *read[1:])
+        elif read[0] == "form":
+            place = read[1:]
+        elif read[0] == "now" and now:
             continue
         else:
-            checked.wrong(path, f"the rule reads {read}, which nobody declares", f"a rule over the form reads {_ROOTS}")
+            name = ".".join(read)
+            checked.wrong(path, f"the rule reads {name}, which it may not", f"read {_roots(child=child, now=now)}")
             continue
         if schema_at(checked.form, place) is None:
-            missing = "/" + "/".join(map(str, place))
+            missing = pointer(place)
             checked.wrong(
                 path,
                 f"the rule reads {missing}, which the form does not have",
                 _choose(missing, pointers(checked.form)),
             )
+
+
+def _roots(*, child: bool, now: bool) -> str:
+    return ", ".join(["form.…", *(["child.…"] if child else []), *(["now"] if now else [])])
 
 
 def _check_matter_rules(checked: _Checked, i: int, matter: MatterDefinition) -> None:
@@ -348,8 +367,7 @@ def _check_matter_rules(checked: _Checked, i: int, matter: MatterDefinition) -> 
         except RuleError as error:
             checked.wrong(path, f"{matter.code}: the rule cannot be read: {error}", "correct the rule")
             continue
-        for read in sorted(expression.reads):
-            name = re.split(r"\W", read)[0]
+        for name in sorted({read[0] for read in expression.places}):
             if name not in known:
                 checked.wrong(
                     path,
@@ -420,6 +438,7 @@ _CHECKS: tuple[Callable[[_Checked], None], ...] = (
     _check_matters,
     _check_graph,
     _check_fields,
+    _check_names,
     _check_rules,
     _check_results,
     _check_parties_and_claims,

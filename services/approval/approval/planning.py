@@ -13,8 +13,7 @@ from yijian_contracts.events import TaskMode
 from approval.claims import ClaimValue, Parties, claim_values, claim_values_of_answer, parties
 from approval.disclosure import Disclosure, check_answer, correctable, disclose
 from approval.form import FormError, check_form, normalise_form
-from approval.life_event import Conditions, FormRules, LifeEvent, Matter, failing_children, task_key
-from approval.rules import field_context, form_context
+from approval.life_event import Conditions, FormRules, LifeEvent, Matter, PersonRules, failing_children, task_key
 
 __all__ = [
     "ClaimValue",
@@ -69,15 +68,17 @@ class PlannedTask:
 
 def plan(life_event: LifeEvent, form: Mapping[str, Any]) -> tuple[PlannedTask, ...]:
     """The tasks of a form in which `check_form` found nothing wrong, in the order of the life event's matters."""
-    context = form_context(form)
     children = life_event.children_of(form)
     judged = _Judged(
-        form=form,
         children=children,
         positions={order: position for position, order in enumerate(children)},
         conditions=life_event.conditions,
-        values=life_event.conditions.rules.evaluate(context),
-        doubts=_doubts(life_event.person_rules, context),
+        values=life_event.conditions.rules.evaluate({"form": form}),
+        doubts=_doubts(life_event.person_rules, form),
+        reasons={
+            None: _own_reasons(life_event.application_rules, form, {}),
+            **{order: _own_reasons(life_event.child_rules, form, child) for order, child in children.items()},
+        },
     )
     return tuple(
         _task(life_event, matter, child, judged)
@@ -99,12 +100,12 @@ class _Doubt:
 class _Judged:
     """A form with everything that the rules say about it."""
 
-    form: Mapping[str, Any]
     children: Mapping[int, Mapping[str, Any]]
     positions: Mapping[int, int]
     conditions: Conditions
     values: list[Any]
     doubts: list[_Doubt]
+    reasons: Mapping[int | None, list[tuple[str, str]]]
 
 
 def _task(life_event: LifeEvent, matter: Matter, child: int | None, judged: _Judged) -> PlannedTask:
@@ -148,13 +149,7 @@ def _already_done(matter: Matter, child: int | None, judged: _Judged) -> bool:
 
 def _reasons(matter: Matter, child: int | None, judged: _Judged) -> tuple[str, ...]:
     """Why a person must decide: the matter's own rules over its fields first, then doubts about the form."""
-    reasons: list[str] = []
-    if matter.reasons:
-        part = judged.children[child] if child is not None else {}
-        fields = {f.name: f.value_in(part if f.of_child else judged.form) for f in matter.person_fields}
-        for reason, value in zip(matter.reasons, matter.person.evaluate(field_context(fields)), strict=True):
-            if value is not False:
-                reasons.append(reason if value is True else f"{UNJUDGED}：{reason}")
+    reasons = [reason for code, reason in judged.reasons[child] if code == matter.code]
     position = judged.positions[child] if child is not None else None
     reasons += [
         doubt.reason
@@ -164,9 +159,20 @@ def _reasons(matter: Matter, child: int | None, judged: _Judged) -> tuple[str, .
     return tuple(dict.fromkeys(reasons))
 
 
-def _doubts(rules: FormRules, context: Any) -> list[_Doubt]:
+def _own_reasons(rules: PersonRules, form: Mapping[str, Any], child: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(matter, reason) of every matter's rule that asks for a person, from the fields that the matters receive."""
+    values = rules.rules.evaluate({f.name: f.value_in(child if f.of_child else form) for f in rules.fields})
+    return [
+        (matter, reason if value is True else f"{UNJUDGED}：{reason}")
+        for (matter, reason), value in zip(rules.reasons, values, strict=True)
+        if value is not False
+    ]
+
+
+def _doubts(rules: FormRules, form: Mapping[str, Any]) -> list[_Doubt]:
     doubts = []
-    for index, (definition, value) in enumerate(zip(rules.definitions, rules.rules.evaluate(context), strict=True)):
+    values = rules.rules.evaluate({"form": form})
+    for index, (definition, value) in enumerate(zip(rules.definitions, values, strict=True)):
         if value is True:
             continue
         positions = failing_children(value) if rules.each[index] else (None,)
