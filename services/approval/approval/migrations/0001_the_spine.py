@@ -1,7 +1,7 @@
 """Applications, their timelines, disclosures and claims, beside the tables of messaging and common."""
 
-from alembic import op
 from yijian_common import idempotency, key_sets
+from yijian_common.migrations import execute
 from yijian_messaging.postgres import SCHEMA_V1
 
 revision = "0001"
@@ -71,7 +71,5 @@ CREATE INDEX claim_application ON claim (application_id);
 
 
 def upgrade() -> None:
-    op.execute(SCHEMA_V1)
-    op.execute(idempotency.CREATE_TABLE)
-    op.execute(key_sets.CREATE_TABLE)
-    op.execute(APPROVAL)
+    for script in (SCHEMA_V1, idempotency.CREATE_TABLE, key_sets.CREATE_TABLE, APPROVAL):
+        execute(script)
