@@ -86,7 +86,7 @@ def test_an_unreadable_script_leaves_the_earlier_rules_in_force(library: Library
     assert isinstance(received, TaskReceived)
 
 
-def test_a_script_is_refused_in_production(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_script_and_fictitious_records_are_refused_in_production(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     class HealthSettings(DepartmentSettings):
         principal = "department.health"
 
@@ -101,6 +101,10 @@ def test_a_script_is_refused_in_production(monkeypatch: pytest.MonkeyPatch, tmp_
     }.items():
         monkeypatch.setenv(f"YIJIAN_{name}", value)
     with pytest.raises(ValueError, match="YIJIAN_SCRIPT_FILE"):
+        HealthSettings()
+    monkeypatch.delenv("YIJIAN_SCRIPT_FILE")
+    monkeypatch.setenv("YIJIAN_RECORDS_FILE", str(tmp_path / "records.jsonl"))
+    with pytest.raises(ValueError, match="YIJIAN_RECORDS_FILE"):
         HealthSettings()
     monkeypatch.setenv("YIJIAN_ENVIRONMENT", "development")
     settings = HealthSettings()

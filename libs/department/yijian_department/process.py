@@ -35,7 +35,7 @@ FETCH_SECONDS = 5
 
 
 class DepartmentSettings(ServiceSettings):
-    """A service's settings, and a file of the bureau's records and a script of what happens, for tests and demos."""
+    """A service's settings and, for tests and demos, fictitious records to begin with and a script of what happens."""
 
     principal: ClassVar[str]
 
@@ -48,9 +48,11 @@ class DepartmentSettings(ServiceSettings):
         return values if values.get("service") else {**values, "service": cls.principal}
 
     @model_validator(mode="after")
-    def _a_script_is_for_demos(self) -> Self:
-        if self.script_file is not None and self.in_production:
+    def _fiction_is_for_demos(self) -> Self:
+        if self.in_production and self.script_file is not None:
             raise ValueError("YIJIAN_SCRIPT_FILE decides in place of people; it is refused in production")
+        if self.in_production and self.records_file is not None:
+            raise ValueError("YIJIAN_RECORDS_FILE holds fictitious records; it is refused in production")
         return self
 
     @property
@@ -90,7 +92,7 @@ async def build(
     office = await _open_office(definition, settings)
     stack.push_async_callback(office.close)
     at_work(office)
-    if settings.records_file is not None:
+    if settings.records_file is not None and settings.records_file.exists():
         await _load(office, settings.records_file)
     components: list[Component] = []
     if settings.plays(Role.WORKER):
