@@ -45,4 +45,4 @@ def id_proof(key: bytes, id_no: str) -> str:
 
 def proves(claim: str | None, *, key: bytes, id_no: str) -> bool:
     """Whether `claim` (a principal's `id_proof`) says that the person has this identity number."""
-    return claim is not None and hmac.compare_digest(claim, id_proof(key, id_no))
+    return claim is not None and hmac.compare_digest(claim.encode(), id_proof(key, id_no).encode())
