@@ -18,6 +18,7 @@ from yijian_department import (
     return_for_correction,
     waiting,
 )
+from yijian_department.matters import Definition
 from yijian_department.testing import TestDepartment
 
 
@@ -98,3 +99,9 @@ def ask_abroad(task: Task[FeeRequest], readers: Readers) -> Answer:
 def running_library() -> Iterator[TestDepartment[Readers]]:
     with TestDepartment(library) as bureau:
         yield bureau
+
+
+@pytest.fixture
+def definition() -> Definition[Readers]:
+    """The library as written, for a test that runs it itself."""
+    return library.definition
