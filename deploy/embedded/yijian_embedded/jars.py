@@ -20,6 +20,8 @@ from yijian_embedded.errors import PlatformError
 from yijian_embedded.home import CHECKOUT, Home, default_home
 
 KAFKA: Final = ("org.apache.kafka", "kafka_2.13", "4.3.1")
+# Without it the broker's log is empty: Kafka's distribution adds it, in the version of log4j-core.
+LOGGING: Final = ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.4")
 LOCK: Final = "data/kafka-jars.lock"
 TIMEOUT_S: Final = 60
 
@@ -68,10 +70,10 @@ def resolve_lock() -> str:
     """The lock's text for the pinned version of Kafka, from the registry."""
     with TemporaryDirectory() as cache:
         context = MavenContext(repo_cache=Path(cache), timeout=TIMEOUT_S)
-        group, artifact, version = KAFKA
-        broker = context.project(group, artifact).at_version(version).artifact()
+        broker, logging = (context.project(*name).at_version(version).artifact() for *name, version in (KAFKA, LOGGING))
         _, nodes = context.resolver.get_dependency_list([Dependency(broker)])
-        artifacts = [broker, *(node.dep.artifact for node in nodes if node.dep.scope in {"compile", "runtime"})]
+        needed = [node.dep.artifact for node in nodes if node.dep.scope in {"compile", "runtime"}]
+        artifacts = [broker, *needed, logging]
         with ThreadPoolExecutor(8) as pool:
             lines = pool.map(_lock_line, artifacts)
         return "\n".join(["# Made by `make lock`: what the Kafka broker runs on.", *sorted(lines), ""])

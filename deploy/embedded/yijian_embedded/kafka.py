@@ -63,6 +63,9 @@ transaction.state.log.num.partitions=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=1
+# After a kill the controller waits this long for the broker that was before it lets the new one in.
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=500
 log.cleaner.dedupe.buffer.size=4194304
 # Members of a group arrive one by one here; nobody waits three seconds for the rest of a fleet.
 group.initial.rebalance.delay.ms=100
@@ -78,8 +81,10 @@ Configuration:
   Loggers:
     Root: {level: WARN, AppenderRef: {ref: output}}
     Logger:
-      - {name: kafka.server, level: INFO}
-      - {name: org.apache.kafka.server, level: INFO}
+      - {name: kafka.server.KafkaRaftServer, level: INFO}
+      - {name: org.apache.kafka.server.BrokerLifecycleManager, level: INFO}
+      # Who was refused what.
+      - {name: kafka.authorizer.logger, level: INFO}
 """
 
 
@@ -87,7 +92,7 @@ def start_kafka(home: Home, ports: Mapping[str, int]) -> psutil.Process:
     """Start the broker on the data that is there, or on an empty cluster made for it; it is not ready yet."""
     secrets = Secrets(home)
     _write_configuration(home, ports, secrets, home.kafka / "data")
-    # One class path for formatting and running, in a file: 45 jars would drown the process list.
+    # One class path for formatting and running, in a file: their jars would drown the process list.
     jvm = [*HEAP, f"-Dlog4j2.configurationFile={home.kafka / 'log4j2.yaml'}", "-cp", _class_path(home)]
     write_private(home.kafka / "jvm.options", "\n".join(f'"{option}"' for option in jvm))
     if not (home.kafka / "data").exists():

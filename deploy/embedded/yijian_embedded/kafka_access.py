@@ -91,10 +91,18 @@ def withdraw_topic_access(admin: AdminClient, names: Iterable[str]) -> None:
 
 
 def withdraw_other_access(admin: AdminClient, bindings: Iterable[AclBinding], principals: Iterable[str]) -> list[str]:
-    """Take from these principals every right that is not among `bindings`; says which."""
+    """Take from these principals every right that is not among `bindings`; says which.
+
+    Literal rights on topics that `bindings` does not name stay: others may use the cluster too.
+    """
     wanted = set(bindings)
     ours = {f"User:{name}" for name in principals}
-    surplus = [right for right in _given(admin) if right.principal in ours and right not in wanted]
+    names = {binding.name for binding in wanted}
+    surplus = [
+        right
+        for right in _given(admin)
+        if right.principal in ours and right not in wanted and (right.name in names or not _is_one_topic(right))
+    ]
     _withdraw(
         admin,
         [
@@ -105,6 +113,11 @@ def withdraw_other_access(admin: AdminClient, bindings: Iterable[AclBinding], pr
         ],
     )
     return [f"{b.principal} {b.operation} {b.name}" for b in surplus]
+
+
+def _is_one_topic(right: AclBinding) -> bool:
+    literal = right.restype == ResourceType.TOPIC and right.resource_pattern_type == ResourcePatternType.LITERAL
+    return literal and right.name != "*"
 
 
 def _given(admin: AdminClient) -> list[AclBinding]:

@@ -4,8 +4,9 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -17,11 +18,11 @@ from confluent_kafka.admin import AdminClient
 
 from yijian_embedded import kafka, postgres
 from yijian_embedded.credentials import ADMIN, CONTROLLER, KafkaCredentials, Secrets
-from yijian_embedded.errors import PlatformError
+from yijian_embedded.errors import PlatformError, ProcessEndedError
 from yijian_embedded.external import external_kafka, external_postgres
 from yijian_embedded.home import Home, locked, make_private_folder
 from yijian_embedded.keys import ensure_key_file, ensure_pairwise_key
-from yijian_embedded.ports import choose_ports, read_ports
+from yijian_embedded.ports import choose_ports, is_free_soon, read_ports
 from yijian_embedded.postgres_access import close_to_public, database_url
 from yijian_embedded.postgres_user import refuge_folder
 from yijian_embedded.processes import (
@@ -69,11 +70,13 @@ class Platform:
     @property
     def kafka_admin(self) -> KafkaCredentials:
         """The broker's administrator."""
+        self._refuse_before_first_start()
         return external_kafka() or kafka.admin_credentials(self.home, self.ports)
 
     @property
     def postgres_admin_url(self) -> str:
         """The database server's administrator."""
+        self._refuse_before_first_start()
         return external_postgres() or postgres.admin_url(self.home, self.ports)
 
     def kafka_credentials(self, principal: str) -> KafkaCredentials:
@@ -167,6 +170,10 @@ class Platform:
         shutil.rmtree(refuge_folder(self.home), ignore_errors=True)
         shutil.rmtree(self.home.folder, ignore_errors=True)
 
+    def _refuse_before_first_start(self) -> None:
+        if not self.ports:
+            raise PlatformError(f"nothing was ever started in {self.home.folder}: run `yijian up` first")
+
     def _occupied(self) -> frozenset[str]:
         """The names whose ports this folder's own processes hold."""
         running = {name for name in PORT_NAMES if find_running(self.home, name)}
@@ -187,17 +194,35 @@ class Platform:
                     f"Kafka at {self.kafka_admin.bootstrap} does not let {self.kafka_admin.username} in"
                 )
             return
-        process = find_running(self.home, kafka.NAME) or kafka.start_kafka(self.home, self.ports)
-        kafka.wait_for_kafka(self.home, process, self.kafka_admin)
+        self._ensure(
+            kafka.NAME,
+            start=lambda: kafka.start_kafka(self.home, self.ports),
+            wait=lambda process: kafka.wait_for_kafka(self.home, process, self.kafka_admin),
+        )
 
     def _start_postgres(self) -> None:
         if external_postgres():
             if not self._is_ready(postgres.NAME):
                 raise PlatformError("the Postgres that YIJIAN_POSTGRES_ADMIN_URL names does not let its user in")
             return
-        process = find_running(self.home, postgres.NAME) or postgres.start_postgres(self.home, self.ports)
-        postgres.wait_for_postgres(self.home, process, self.postgres_admin_url)
+        self._ensure(
+            postgres.NAME,
+            start=lambda: postgres.start_postgres(self.home, self.ports),
+            wait=lambda process: postgres.wait_for_postgres(self.home, process, self.postgres_admin_url),
+        )
         close_to_public(self.postgres_admin_url)
+
+    def _ensure(
+        self, name: str, *, start: Callable[[], psutil.Process], wait: Callable[[psutil.Process], None]
+    ) -> None:
+        """Wait for the process that runs, or for a new one; one that was just killed may look alive for a moment."""
+        running = find_running(self.home, name)
+        if running:
+            with suppress(ProcessEndedError):
+                wait(running)
+                return
+        is_free_soon(self.ports[name])
+        wait(start())
 
     def _start_services(self, services: Sequence[Service], *, wait: bool, settings: Mapping[str, str]) -> None:
         started = {}

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,6 +14,7 @@ BLOCK: Final = 20
 FIRST: Final = 20_000
 # Below the range that the kernel hands out for outgoing connections (32768 and up on Linux).
 BLOCKS: Final = 600
+RELEASED_WITHIN_S: Final = 2.0
 
 
 def choose_ports(home: Home, names: tuple[str, ...], *, occupied: frozenset[str]) -> Mapping[str, int]:
@@ -32,7 +34,7 @@ def choose_ports(home: Home, names: tuple[str, ...], *, occupied: frozenset[str]
     elif wanted:
         ports = wanted
         _refuse_taken(ports, occupied, "stop it, or set YIJIAN_PORT_BASE to another number, or unset it")
-    elif set(remembered) == set(names) and all(is_free(port) for port in remembered.values()):
+    elif set(remembered) == set(names) and all(is_free_soon(port) for port in remembered.values()):
         ports = remembered
     else:
         ports = _find_free_block(home, names)
@@ -60,6 +62,16 @@ def is_free(port: int) -> bool:
     return True
 
 
+def is_free_soon(port: int) -> bool:
+    """Whether it is free within a moment: a server that was killed holds its port until its last thread is gone."""
+    deadline = time.monotonic() + RELEASED_WITHIN_S
+    while not is_free(port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
 def _find_free_block(home: Home, names: tuple[str, ...]) -> Mapping[str, int]:
     start = int(home.digest, 16) % BLOCKS
     for step in range(BLOCKS):
@@ -83,5 +95,5 @@ def _parse_base(text: str) -> int:
 
 def _refuse_taken(ports: Mapping[str, int], occupied: frozenset[str], advice: str) -> None:
     for name, port in ports.items():
-        if name not in occupied and not is_free(port):
+        if name not in occupied and not is_free_soon(port):
             raise PlatformError(f"port {port}, meant for {name}, is taken by another program: {advice}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from yijian_embedded.errors import PlatformError
+from yijian_embedded.errors import PlatformError, ProcessEndedError
 from yijian_embedded.home import Home, make_private_folder, write_private
 
 LOG_LIMIT_BYTES = 20 * 1024 * 1024
@@ -100,7 +100,7 @@ def wait_until_ready(
     deadline = time.monotonic() + within_s
     while not is_ready():
         if not is_alive(process):
-            raise PlatformError(_with_log(home, name, "ended while it was starting"))
+            raise ProcessEndedError(_with_log(home, name, "ended while it was starting"))
         if time.monotonic() > deadline:
             raise PlatformError(_with_log(home, name, f"was not ready after {within_s:.0f} s"))
         time.sleep(0.05)
