@@ -61,10 +61,11 @@ def rekey_enrolment(task: Task[RekeyRequest], records: InsuranceRecords) -> Answ
 
 @dataclass(frozen=True, slots=True)
 class BenefitRule:
-    """What one kind of insurance refunds: thousandths of the costs, at most the ceiling."""
+    """What one kind of insurance refunds: thousandths of the costs up to a ceiling, or a fixed sum without a list."""
 
     per_mille: int
     ceiling_fen: int
+    fixed_fen: int
 
     def refund_fen(self, total_fen: int) -> int:
         return total_fen * self.per_mille // 1000
@@ -78,35 +79,39 @@ def benefit_rules() -> dict[str, BenefitRule]:
 
 
 class BenefitRequest(BaseModel):
-    """B8: the mother and her stay in hospital."""
+    """B8: the mother and her stay in hospital; a birth elsewhere is known by its certificates."""
 
     mother_id_no: str
     inpatient_no: str | None = None
+    birth_cert_nos: tuple[str, ...] = ()
+
+    @property
+    def delivery(self) -> str:
+        return self.inpatient_no or " ".join(sorted(self.birth_cert_nos))
 
 
 @department.matter("B8")
 def refund_maternity_costs(task: Task[BenefitRequest], records: InsuranceRecords) -> Answer:
     """生育医疗费用报销: once for each delivery, by what the hospital charged and the mother's insurance."""
-    mother, stay = task.fields.mother_id_no, task.fields.inpatient_no
-    settlement = records.settlement_of(mother, stay) if stay else None
-    if stay is None or settlement is None:
-        return needs_person("没有查到医院的费用结算清单，需人工核对费用票据")
-    if records.is_refunded(mother, stay):
+    mother, delivery = task.fields.mother_id_no, task.fields.delivery
+    if records.is_refunded(mother, delivery):
         return reject("本次分娩的生育医疗费用已经报销，不能重复报销")
-    insurance = records.insurance_of(mother)
+    insurance, settlement = records.insurance_of(mother), records.settlement_of(mother, delivery)
     if not task.approved_by_person and (doubt := doubt_about(insurance, settlement)):
         return needs_person(doubt)
     rule = benefit_rules()[insurance.type if insurance else "RESIDENT"]
-    amount = min(rule.refund_fen(settlement.total_fen), rule.ceiling_fen)
+    amount = min(rule.refund_fen(settlement.total_fen), rule.ceiling_fen) if settlement else rule.fixed_fen
     batch = f"SY{task.requested_at:%Y%m%d}-{records.next_number('refund'):08d}"
-    records.refund(mother, stay, task_id=task.id, batch=batch, amount_fen=amount)
+    records.refund(mother, delivery, task_id=task.id, batch=batch, amount_fen=amount)
     return approve({"benefit_amount_fen": amount, "payment_batch": batch})
 
 
-def doubt_about(insurance: Insured | None, settlement: Settlement) -> str | None:
+def doubt_about(insurance: Insured | None, settlement: Settlement | None) -> str | None:
     """Why a person has to look, in a sentence without personal values."""
     if insurance is None or not insurance.place.startswith(CITY):
         return "母亲不在本市参保，需按异地业务人工办理"
+    if settlement is None:
+        return "没有查到医院的费用结算清单，需人工核对费用票据，按定额报销"
     if settlement.settled:
         return "医院已经直接结算，需核对是否还有可报销的费用"
     rule = benefit_rules()[insurance.type]

@@ -122,8 +122,12 @@ def test_an_official_grants_at_most_the_ceiling(insurance: Insurance):
     assert answer.personal.outputs["benefit_amount_fen"] == 800_000
 
 
-def test_without_the_hospitals_list_nobody_can_grant_anything(insurance: Insurance):
-    task = sample_task("B8", {"mother_id_no": MOTHER, "inpatient_no": "ZY9"})
-    insurance.give(task)
+def test_without_the_hospitals_list_an_official_grants_the_fixed_sum(insurance: Insurance):
+    task = sample_task("B8", {"mother_id_no": MOTHER, "birth_cert_nos": ["Z990000001"]})
+    received = insurance.give(task)
+    assert isinstance(received, TaskReceived)
     path = f"/desk/tasks/{task.task_id}/decision"
-    assert insurance.desk("POST", path, matters=["B8"], body={"act": "APPROVE"}).status_code == 409
+    assert insurance.desk("POST", path, matters=["B8"], body={"act": "APPROVE"}).status_code == 200
+    (answer,) = insurance.pass_time()
+    assert isinstance(answer, TaskAnswered)
+    assert answer.personal.outputs["benefit_amount_fen"] == 200_000

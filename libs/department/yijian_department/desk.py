@@ -23,8 +23,6 @@ from yijian_department.masked import masked
 from yijian_department.office import Office, TaskClosedError
 from yijian_department.tasks import DeskAction, Official, StoredTask, TaskState, desk_tasks, find_task
 
-EVERY_MATTER = "*"
-
 
 class TaskSummary(BaseModel):
     """A task in the list; `note` says what it waits for. No personal data."""
@@ -194,7 +192,7 @@ def _post(who: Principal) -> Post:
 
 
 def _holds(post: Post, matter: str) -> bool:
-    return matter in post.matters or EVERY_MATTER in post.matters
+    return matter in post.matters
 
 
 def _official(who: Principal) -> Official:
