@@ -1,7 +1,7 @@
 """A small bureau for the tests: it issues reader cards, one per person."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -72,6 +72,8 @@ def issue_card(task: Task[CardRequest], readers: Readers) -> Answer:
     card = readers.issue(request.reader_id_no)
     if request.wish == "crash":
         raise RuntimeError(f"no card for {request.reader_id_no}")
+    if request.wish == "nonsense":
+        return approve({"card_no": date(2026, 11, 21)})  # type: ignore[dict-item]
     return approve({"card_no": card}, documents={"reader-card": card})
 
 

@@ -1,8 +1,10 @@
 """A task id has one effect for ever, whatever comes again, late, or in another order."""
 
+import sqlite3
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from yijian_contracts.events import (
     Outcome,
     ReceivedStatus,
@@ -11,6 +13,8 @@ from yijian_contracts.events import (
     TaskReceived,
     TaskUnprocessable,
 )
+from yijian_department import approve, reject
+from yijian_department.office import TaskClosedError
 from yijian_department.tasks import TaskState
 from yijian_department.testing import TestDepartment, cancellation, sample_task
 
@@ -192,6 +196,39 @@ def test_a_handler_may_ask_to_be_asked_again(library: Library):
     assert library.pass_time(1) == []
     (answer,) = library.pass_time(600)
     assert isinstance(answer, TaskAnswered)
+
+
+def test_a_task_that_waits_may_be_answered_later_by_the_program(library: Library):
+    task = sample_task("L2", {"amount": 400})
+    library.give(task)
+    answer = library.answer(task, reject("缴费期已过"))
+    assert isinstance(answer, TaskAnswered)
+    assert (answer.outcome, answer.decided_by) == (Outcome.REJECTED, None)
+    with pytest.raises(TaskClosedError):
+        library.answer(task, approve())
+
+
+def test_an_answer_that_is_no_json_is_the_handlers_failure(library: Library):
+    library.give(sample_task("L1", {"reader_id_no": "A", "wish": "nonsense"}))
+    library.pass_time(1)
+    (unprocessable,) = library.pass_time(2)
+    assert isinstance(unprocessable, TaskUnprocessable)
+    assert unprocessable.error.startswith("ValidationError in")
+    assert library.office.records.count() == 0
+
+
+def test_a_full_store_rolls_the_batch_back_and_counts_against_nobody(library: Library):
+    db = library.office.records.db
+    tasks = [sample_task("L1", {"reader_id_no": "A" * 9}), sample_task("L1", {"reader_id_no": "B" * 20_000})]
+    pages = db.execute("PRAGMA page_count").fetchone()[0]
+    db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        library.give_all([*tasks, *(sample_task("L1", {"reader_id_no": str(n)}) for n in range(200))])
+    assert library.stored(tasks[0]) is None
+    assert library.office.records.count() == 0
+
+    db.execute(f"PRAGMA max_page_count = {pages * 100}")
+    assert [type(event) for event in library.give_all(tasks)] == [TaskAnswered, TaskAnswered]
 
 
 def test_a_restart_keeps_what_waits_and_what_was_decided(library: Library):

@@ -78,6 +78,20 @@ def test_a_changed_script_moves_tasks_that_wait_already(library: Library):
     assert sorted(event.matter for event in said if isinstance(event, TaskAnswered)) == ["L1", "L2"]
 
 
+def test_a_changed_script_counts_for_waiting_tasks_whoever_notices_it_first(library: Library):
+    library.write_script(Script())
+    library.give(sample_task("L2", {"amount": 1}))
+    library.write_script(Script(rule=(Rule(matter="L2", pay_after_seconds=0),)))
+    library.give(sample_task("L1", {"reader_id_no": "A"}))
+    (answer,) = library.pass_time()
+    assert answer.matter == "L2"
+
+
+def test_a_return_without_corrections_is_no_rule():
+    with pytest.raises(ValueError, match="RETURN needs corrections"):
+        Rule(program=Verdict.RETURN)
+
+
 def test_an_unreadable_script_leaves_the_earlier_rules_in_force(library: Library):
     library.write_script(Script(rule=(Rule(matter="L1", delay_seconds=5),)))
     library.give(sample_task("L1", {"reader_id_no": "A"}))
@@ -108,5 +122,5 @@ def test_a_script_and_fictitious_records_are_refused_in_production(monkeypatch: 
         HealthSettings()
     monkeypatch.setenv("YIJIAN_ENVIRONMENT", "development")
     settings = HealthSettings()
-    assert (settings.service, settings.kafka.username, settings.audience) == ("department.health",) * 3
+    assert (settings.service, settings.kafka_username, settings.audience) == ("department.health",) * 3
     assert settings.database == tmp_path / "health.db"

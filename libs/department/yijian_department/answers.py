@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pydantic import JsonValue
-from yijian_contracts.events import Correction, IssuedDocument, Outcome, ReceivedStatus
+from yijian_contracts.events import AnswerParts, Correction, IssuedDocument, Outcome, ReceivedStatus
 
 REASON_LENGTH = 500
 
@@ -20,8 +20,7 @@ class Decision:
     outcome: Outcome
     reason: str = ""
     corrections: tuple[Correction, ...] = ()
-    outputs: Mapping[str, JsonValue] = field(default_factory=dict)
-    documents: tuple[IssuedDocument, ...] = ()
+    parts: AnswerParts = field(default_factory=AnswerParts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +43,12 @@ def approve(
     outputs: Mapping[str, JsonValue] | None = None, *, documents: Mapping[str, str] | None = None, reason: str = ""
 ) -> Decision:
     """Granted. `outputs` are the values that the matter declares, `documents` the issued numbers by kind."""
-    return Decision(Outcome.APPROVED, reason, outputs=outputs or {}, documents=_issued(documents))
+    return Decision(Outcome.APPROVED, reason[:REASON_LENGTH], parts=_parts(outputs, documents))
 
 
 def proven(outputs: Mapping[str, JsonValue] | None = None, *, documents: Mapping[str, str] | None = None) -> Decision:
     """The answer to a PROVE task: what the applicant says already exists does exist, here is what it says."""
-    return Decision(Outcome.PROVEN, outputs=outputs or {}, documents=_issued(documents))
+    return Decision(Outcome.PROVEN, parts=_parts(outputs, documents))
 
 
 def reject(reason: str) -> Decision:
@@ -86,5 +85,9 @@ def _sentence(reason: str) -> str:
     return reason[:REASON_LENGTH]
 
 
-def _issued(documents: Mapping[str, str] | None) -> tuple[IssuedDocument, ...]:
-    return tuple(IssuedDocument(kind=kind, number=number) for kind, number in (documents or {}).items())
+def _parts(outputs: Mapping[str, JsonValue] | None, documents: Mapping[str, str] | None) -> AnswerParts:
+    """Checked here, in the handler, so that a value that is no JSON is the handler's failure."""
+    return AnswerParts(
+        outputs=dict(outputs or {}),
+        documents=tuple(IssuedDocument(kind=kind, number=number) for kind, number in (documents or {}).items()),
+    )

@@ -187,7 +187,7 @@ class Deciding(Generic[R]):
                 "corrections": decision.corrections,
                 "decided_by": official,
                 "decided_at": batch.now,
-                "personal": {"outputs": decision.outputs, "documents": decision.documents},
+                "personal": decision.parts,
             }
         )
         encoded = batch.say(answered, traceparent=task.traceparent)

@@ -41,6 +41,7 @@ class Handling(Generic[R]):
     ) -> None:
         self._definition = definition
         self._script = script
+        self._followed = 0  # the version of the script that waiting tasks follow
         self._clock = clock
         self.deciding = Deciding(definition, records=records, secrets=secrets, script=script)
         self.on_due: Callable[[], None] = lambda: None
@@ -125,7 +126,9 @@ class Handling(Generic[R]):
     async def look_again(self, tx: Tx) -> float | None:
         """Do what is due; returns in how many seconds something more will be, or None when nothing waits for a time."""
         batch = self.open_batch(tx)
-        if self._script.refresh():
+        self._script.refresh()
+        if self._followed != self._script.version:
+            self._followed = self._script.version
             self._reschedule(batch)
             await batch.write()
         for task in due_tasks(batch.db, batch.instant, LOOK_LIMIT):
@@ -158,10 +161,10 @@ class Handling(Generic[R]):
             self.deciding.decide(batch, task, answer, official=SCRIPTED_OFFICIAL)
 
     def _reschedule(self, batch: Batch) -> None:
-        """The script changed: tasks that wait follow the rules that hold now."""
-        for task in open_tasks(batch.db):
+        """At the start, and when the script changed: tasks that wait follow the rules that hold now."""
+        for task in open_tasks(batch.db) if self._script.script.rule else ():
             rule = self.deciding.rule_for(self.deciding.request_of(task))
             if task.state is TaskState.ACCEPTED and not task.failures:
                 task.look_again(Step.ASK, task.changed_at + rule.delay_seconds)
-            self.deciding.follow_script(task, rule, since=batch.instant)
+            self.deciding.follow_script(task, rule, since=task.changed_at)
             batch.change(task)

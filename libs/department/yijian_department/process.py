@@ -16,6 +16,7 @@ from yijian_common.app import create_app
 from yijian_common.auth import FileKeySetStore, TokenVerifier
 from yijian_common.crypto import KeyFileError, Keyring
 from yijian_common.errors import Problem, ServiceUnavailable
+from yijian_common.messages import kafka_connection, tuning
 from yijian_common.settings import ProcessSettings, Role, ServiceSettings, load_settings
 from yijian_contracts.cloudevents import UndecodableError, decode
 from yijian_contracts.events import TaskCancelled, TaskRequested
@@ -23,7 +24,6 @@ from yijian_messaging.component import Component
 from yijian_messaging.consumer import Consumer
 from yijian_messaging.record import Decoded, Record
 from yijian_messaging.relay import Relay
-from yijian_messaging.settings import KafkaSettings
 
 from yijian_department.desk import desk_routes
 from yijian_department.handling import TaskMessage
@@ -64,16 +64,6 @@ class DepartmentSettings(ServiceSettings):
             raise process.StartError("YIJIAN_DATABASE_URL of a department has the form sqlite:////absolute/path.db.")
         return path
 
-    @property
-    def kafka(self) -> KafkaSettings:
-        return KafkaSettings(
-            bootstrap=self.kafka_bootstrap,
-            security_protocol=self.kafka_security_protocol,
-            username=self.kafka_username,
-            password=self.kafka_password.get_secret_value(),
-            ca_file=str(self.kafka_ca_file) if self.kafka_ca_file else None,
-        )
-
 
 def run(definition: Definition[R], *, at_work: Callable[[Office[R]], None]) -> None:
     """Run the department until it is told to stop; does not return. `at_work` is called when its store is open."""
@@ -98,7 +88,7 @@ async def build(
     if settings.plays(Role.WORKER):
         components += [_consumer(office, settings), office.scheduler]
     if settings.plays(Role.RELAY):
-        components.append(Relay(store=office.store, kafka=settings.kafka))
+        components.append(Relay(store=office.store, kafka=kafka_connection(settings), tuning=tuning(settings)))
     tokens = await _token_verifier(settings, stack)
     if tokens is not None:
         components.append(tokens)
@@ -147,9 +137,10 @@ def _consumer(office: Office[Any], settings: DepartmentSettings) -> Consumer[Tas
         group=f"{entry.principal}.tasks",
         topics=[entry.tasks_topic],
         store=office.store,
-        kafka=settings.kafka,
+        kafka=kafka_connection(settings),
         decode=partial(decode_task, entry.code),
         handle=office.handling.receive,
+        tuning=tuning(settings),
     )
 
 

@@ -16,11 +16,11 @@ import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from yijian_contracts.events import Correction, TaskRequested
 
 from yijian_department.answers import Answer, needs_person, reject, return_for_correction
@@ -62,6 +62,12 @@ class Rule(BaseModel):
     pay_after_seconds: Seconds | None = None
     reason: str = Field(default="按演示脚本处理", min_length=1, max_length=500)
     corrections: tuple[Correction, ...] = ()
+
+    @model_validator(mode="after")
+    def _returning_names_the_fields(self) -> Self:
+        if Verdict.RETURN in (self.program, self.person) and not self.corrections:
+            raise ValueError("RETURN needs corrections")
+        return self
 
     def fits(self, task: TaskRequested) -> bool:
         wanted = (
@@ -105,7 +111,8 @@ class Script(BaseModel):
 class ScriptFile:
     """A script that is read again whenever its file changes; `fallback` rules come after the file's.
 
-    A file that cannot be read leaves what was read before in force, and says so in the log.
+    A file that cannot be read leaves what was read before in force, and says so in the log. `version` grows with each
+    change.
     """
 
     def __init__(self, path: Path | None = None, *, fallback: Script | None = None) -> None:
@@ -113,27 +120,28 @@ class ScriptFile:
         self._fallback = fallback or Script()
         self._seen: tuple[int, int] | None = None
         self.script = self._fallback
+        self.version = 1
 
-    def refresh(self) -> bool:
-        """Read the file if it changed since the last time; True when the rules may be different now."""
-        if self._path is None:
-            return False
-        try:
-            state = self._path.stat()
-        except FileNotFoundError:
-            seen, content = None, "[]"
-        else:
-            seen, content = (state.st_mtime_ns, state.st_size), ""
-        if seen == self._seen:
-            return False
+    def refresh(self) -> None:
+        """Read the file if it changed since the last time; a file that is gone says nothing."""
+        seen = self._state()
+        if self._path is None or seen == self._seen:
+            return
         self._seen = seen
         try:
-            rules = Script() if content else _read(self._path)
+            rules = _read(self._path) if seen else Script()
         except (ValueError, OSError) as error:
             log.warning("script file is not usable, the earlier rules stay", problem=type(error).__name__)
-            return False
+            return
         self.script = Script(rule=(*rules.rule, *self._fallback.rule))
-        return True
+        self.version += 1
+
+    def _state(self) -> tuple[int, int] | None:
+        try:
+            state = self._path.stat() if self._path else None
+        except FileNotFoundError:
+            return None
+        return (state.st_mtime_ns, state.st_size) if state else None
 
 
 def _read(path: Path) -> Script:

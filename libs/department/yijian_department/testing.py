@@ -36,6 +36,7 @@ from yijian_contracts.events import (
 from yijian_messaging.record import Message, Record
 from yijian_messaging.store import SHARDS, Incident
 
+from yijian_department.answers import Answer
 from yijian_department.department import Department
 from yijian_department.handling import TaskMessage
 from yijian_department.matters import R
@@ -211,6 +212,11 @@ class TestDepartment(Generic[R]):
         """What `task` waits for is there."""
         self._runner.run(self.department.happened(task.task_id))
         return self.pass_time()
+
+    def answer(self, task: TaskRequested, answer: Answer) -> Result:
+        """The bureau answers `task` later, from its own program."""
+        self._runner.run(self.department.answer(task.task_id, answer))
+        return self._said()[-1]
 
     def stored(self, task: TaskRequested) -> StoredTask | None:
         """The department's own row about `task`."""
