@@ -166,5 +166,23 @@ async def test_a_cancelled_task_is_not_decided_and_a_waiting_one_is_decided_late
     assert ear.about(cancelled) == []
 
 
+async def test_two_processes_share_the_work_over_one_store(
+    definition: Definition[Any], tmp_path: Path, reach: Any, tasks_topic: str, ear: Ear
+):
+    tasks = [sample_task("L1", {"reader_id_no": f"reader-{n}"}) for n in range(300)]
+    health = reach("department.health")
+    async with (
+        at_work(definition, tmp_path, health, tasks_topic) as one,
+        at_work(definition, tmp_path, health, tasks_topic) as other,
+    ):
+        for some in (tasks[:100], tasks[100:200], tasks[200:]):
+            await send(reach("approval"), tasks_topic, [*some, *some[:10]])
+            await ear.listen_until(lambda some=some: {a.task_id for _, a in ear.answers(*some)} == ids(some))
+        assert one.records.count() == other.records.count() == 300
+
+    assert len({(id_, answer.model_dump_json()) for id_, answer in ear.answers(*tasks)}) == 300
+    assert len({answer.personal.documents[0].number for _, answer in ear.answers(*tasks)}) == 300
+
+
 def ids(tasks: Iterable[TaskRequested]) -> set[UUID]:
     return {task.task_id for task in tasks}
