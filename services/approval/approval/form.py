@@ -92,7 +92,11 @@ def _broken_rules(
 
 def _reads_any(rules: FormRules, index: int, unreadable: list[Path]) -> bool:
     """Whether the rule reads something that the schema found wrong, and so cannot judge."""
-    return any(_overlap(read, path) for read in rules.reads[index] for path in unreadable)
+    return any(
+        any(_overlap(place, path) for place in rules.reads[index])
+        or any(len(path) <= len(place) and _overlap(place, path) for place in rules.asks[index])
+        for path in unreadable
+    )
 
 
 def _overlap(read: tuple[str, ...], path: Path) -> bool:

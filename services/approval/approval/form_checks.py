@@ -21,7 +21,11 @@ def check_schema(schema: Mapping[str, Any], problem: ProblemMaker[P]) -> list[P]
         jsonschema_rs.Draft202012Validator(dict(schema))
     except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
         path = (*_ROOT, *getattr(error, "instance_path", ()))
-        return [problem(path, f"not a JSON Schema of draft 2020-12: {str(error)[:120]}", "correct the schema")]
+        return [
+            problem(
+                path, f"not a JSON Schema of draft 2020-12: {' '.join(str(error).split())[:120]}", "correct the schema"
+            )
+        ]
     return [problem(path, message, fix) for path, message, fix in _loose_ends(schema, _ROOT)]
 
 

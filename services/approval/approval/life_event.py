@@ -161,12 +161,14 @@ class LifeEvent:
 class FormRules:
     """Form rules of one severity with what evaluates them together.
 
-    `each[i]`: the i-th answers with a list, one value per child. `reads[i]`: the places it reads, ``*`` for each item.
+    `each[i]`: the i-th answers with a list, one value per child. `reads[i]`: the places whose values it reads, ``*``
+    for each item; `asks[i]`: the places of which it only asks whether they are there.
     """
 
     definitions: tuple[FormRuleDefinition, ...]
     each: tuple[bool, ...]
     reads: tuple[frozenset[tuple[str, ...]], ...]
+    asks: tuple[frozenset[tuple[str, ...]], ...]
     rules: RuleSet
 
 
@@ -369,8 +371,13 @@ def _form_rules(definition: LifeEventDefinition, settings: Mapping[str, str], *,
     each = tuple(children is not None and rule.pointer.startswith(f"{children}/*") for rule in chosen)
     texts = (_each(rule.check, children) if per else rule.check for rule, per in zip(chosen, each, strict=True))
     rules = RuleSet(texts, settings)
-    reads = tuple(frozenset(place[1:] for place in rule.places if place[0] == "form") for rule in rules.rules)
-    return FormRules(definitions=chosen, each=each, reads=reads, rules=rules)
+    return FormRules(
+        definitions=chosen,
+        each=each,
+        reads=tuple(frozenset(place[1:] for place in rule.reads if place[0] == "form") for rule in rules.rules),
+        asks=tuple(frozenset(place[1:] for place in rule.asks if place[0] == "form") for rule in rules.rules),
+        rules=rules,
+    )
 
 
 def _conditions(definition: LifeEventDefinition, matters: list[Matter], settings: Mapping[str, str]) -> Conditions:

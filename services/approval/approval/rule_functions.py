@@ -55,7 +55,7 @@ def days_between(earlier: Any, later: Any) -> int:
 
 def hours_between(instants: Any) -> float:
     """Hours between the first and the last of a list of instants; a million when one is nonsense."""
-    moments = [_instant(text) for text in instants]
+    moments = [_instant(text) for text in instants] if isinstance(instants, list) else [None]
     if None in moments:
         return 1_000_000.0
     known = [moment for moment in moments if moment is not None]
@@ -64,7 +64,7 @@ def hours_between(instants: Any) -> float:
 
 def in_order(instants: Any) -> bool:
     """Whether no instant of the list is earlier than the one before it."""
-    moments = [_instant(text) for text in instants]
+    moments = [_instant(text) for text in instants] if isinstance(instants, list) else [None]
     known = [moment for moment in moments if moment is not None]
     return len(known) == len(moments) and known == sorted(known)
 
@@ -88,12 +88,12 @@ def length(value: Any) -> int:
 
 def distinct(values: Any) -> bool:
     """Whether no value of the list stands in it twice."""
-    return len({repr(value) for value in values}) == len(values)
+    return isinstance(values, list) and len({repr(value) for value in values}) == len(values)
 
 
 def numbered(orders: Any) -> bool:
     """Whether the list is 1, 2, … in that order."""
-    return list(orders) == list(range(1, len(orders) + 1))
+    return isinstance(orders, list) and orders == list(range(1, len(orders) + 1))
 
 
 _HAN = "㐀-䶿一-鿿\U00020000-\U000323af"
