@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from yijian_contracts.topics import Topic
 from yijian_contracts.topics import topics as catalogue
 from yijian_embedded.errors import PlatformError
-from yijian_embedded.kafka import answers
+from yijian_embedded.kafka_access import answers
 
 from yijian_cli.output import AsJson, print_json, print_table
 from yijian_cli.platform import this_platform

@@ -73,6 +73,10 @@ class Home:
     def department_store(self, code: str) -> Path:
         return self.stores / f"{code}.db"
 
+    def script_file(self, code: str) -> Path:
+        """What happens to a department's tasks in a demo or a test; no file, nothing out of the ordinary."""
+        return self.folder / "scripts" / f"{code}.toml"
+
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
 

@@ -11,7 +11,6 @@ from typing import Final
 from uuid import uuid4
 
 import psutil
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from yijian_embedded.credentials import ADMIN, CONTROLLER, KafkaCredentials, Secrets
@@ -19,6 +18,7 @@ from yijian_embedded.errors import PlatformError
 from yijian_embedded.home import Home, write_private
 from yijian_embedded.jars import class_path
 from yijian_embedded.java import find_java
+from yijian_embedded.kafka_access import answers
 from yijian_embedded.processes import Program, start, stop, wait_until_ready
 
 NAME: Final = "kafka"
@@ -116,14 +116,6 @@ def admin_credentials(home: Home, ports: Mapping[str, int]) -> KafkaCredentials:
     """The administrator of the embedded broker."""
     password = Secrets(home).get("kafka", ADMIN)
     return KafkaCredentials(bootstrap=f"127.0.0.1:{ports[NAME]}", username=ADMIN, password=password)
-
-
-def answers(admin: AdminClient) -> bool:
-    """Whether a broker of the cluster answers now."""
-    try:
-        return bool(admin.describe_cluster(request_timeout=2).result().nodes)
-    except KafkaException:
-        return False
 
 
 def _write_configuration(home: Home, ports: Mapping[str, int], secrets: Secrets, data: Path) -> None:

@@ -1,6 +1,7 @@
 """Topics, users and access lists of a Kafka cluster, each call free to repeat."""
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -24,6 +25,9 @@ from confluent_kafka.admin import (
 )
 from yijian_contracts.topics import Topic
 
+from yijian_embedded.credentials import KafkaCredentials
+from yijian_embedded.errors import PlatformError
+
 ITERATIONS = 4096
 TIMEOUT_S = 30
 
@@ -41,6 +45,8 @@ def create_topics(admin: AdminClient, wanted: Iterable[Topic]) -> list[str]:
     ]
     for future in (admin.create_topics(new, operation_timeout=TIMEOUT_S) if new else {}).values():
         _settle(future, unless=KafkaError.TOPIC_ALREADY_EXISTS)
+    names = {topic.name for topic in missing}
+    _wait_until(lambda: names <= _led_topics(admin), what=f"topics {', '.join(sorted(names))}")
     return [topic.name for topic in missing] + _correct_settings(admin, [t for t in wanted if t.name in existing])
 
 
@@ -54,6 +60,19 @@ def set_users(admin: AdminClient, passwords: Mapping[str, str]) -> None:
     ]
     for future in admin.alter_user_scram_credentials(changes).values():
         _settle(future)
+
+
+def wait_for_user(credentials: KafkaCredentials) -> None:
+    """Return when the broker lets this user in: it hears of a new password a moment after the controller took it."""
+    _wait_until(lambda: answers(AdminClient(credentials.client_config())), what=f"{credentials.username}'s password")
+
+
+def answers(admin: AdminClient) -> bool:
+    """Whether a broker of the cluster answers this client now."""
+    try:
+        return bool(admin.describe_cluster(request_timeout=2).result().nodes)
+    except KafkaException:
+        return False
 
 
 def topic_access(topic: str, writers: Iterable[str], readers: Iterable[str]) -> list[AclBinding]:
@@ -72,10 +91,12 @@ def group_access(principal: str) -> AclBinding:
 
 
 def allow(admin: AdminClient, bindings: Iterable[AclBinding]) -> None:
-    """Add these rights; those already given stay."""
+    """Add these rights; those already given stay. They hold when this returns."""
     wanted = list(dict.fromkeys(bindings))
     for future in admin.create_acls(wanted, request_timeout=TIMEOUT_S).values():
         _settle(future)
+    # The controller has answered; the broker, which refuses and lets in, hears of it a moment later.
+    _wait_until(lambda: set(wanted) <= set(_given(admin)), what=f"{len(wanted)} rights")
 
 
 def delete_topics(admin: AdminClient, names: Iterable[str]) -> None:
@@ -158,6 +179,20 @@ def _allow(
     principal: str, kind: ResourceType, name: str, pattern: ResourcePatternType, operation: AclOperation
 ) -> AclBinding:
     return AclBinding(kind, name, pattern, f"User:{principal}", "*", operation, AclPermissionType.ALLOW)
+
+
+def _led_topics(admin: AdminClient) -> set[str]:
+    """The topics that can be written and read now: each of their partitions has a leader."""
+    known = admin.list_topics(timeout=TIMEOUT_S).topics
+    return {name for name, topic in known.items() if all(part.leader >= 0 for part in topic.partitions.values())}
+
+
+def _wait_until(holds: Callable[[], bool], *, what: str) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not holds():
+        if time.monotonic() > deadline:
+            raise PlatformError(f"Kafka accepted {what} but did not make them true within {TIMEOUT_S} s: see its log")
+        time.sleep(0.02)
 
 
 def _settle(future: "Future[Any]", *, unless: int | None = None) -> None:

@@ -21,6 +21,7 @@ from yijian_embedded.credentials import ADMIN, CONTROLLER, KafkaCredentials, Sec
 from yijian_embedded.errors import PlatformError, ProcessEndedError
 from yijian_embedded.external import external_kafka, external_postgres
 from yijian_embedded.home import Home, locked, make_private_folder
+from yijian_embedded.kafka_access import answers, wait_for_user
 from yijian_embedded.keys import ensure_key_file, ensure_pairwise_key
 from yijian_embedded.ports import choose_ports, is_free_soon, read_ports
 from yijian_embedded.postgres_access import close_to_public, database_url
@@ -160,7 +161,10 @@ class Platform:
         with locked(self.home):
             if rotated:
                 rotate(self.secrets, rotated)
-            return provision(self.kafka_admin, self.postgres_admin_url, self.secrets, withdraw=True)
+            done = provision(self.kafka_admin, self.postgres_admin_url, self.secrets, withdraw=True)
+            if rotated in done.principals:
+                wait_for_user(self.kafka_credentials(rotated))
+            return done
 
     def clean(self) -> None:
         """Stop everything and remove the data folder, with the platforms that lie in it."""
@@ -255,7 +259,7 @@ class Platform:
 
     def _is_ready(self, name: str) -> bool:
         if name == kafka.NAME:
-            return kafka.answers(AdminClient(self.kafka_admin.client_config()))
+            return answers(AdminClient(self.kafka_admin.client_config()))
         if name == postgres.NAME:
             return postgres.answers(self.postgres_admin_url)
         connection = HTTPConnection("127.0.0.1", self.ports[name], timeout=2)

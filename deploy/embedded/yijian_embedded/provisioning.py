@@ -40,10 +40,10 @@ def provision(kafka: KafkaCredentials, postgres_url: str, secrets: Secrets, *, w
     `withdraw`, rights that the catalogue does not give its principals are taken away.
     """
     admin = AdminClient(kafka.client_config())
-    changed = create_topics(admin, topics())
-    set_users(admin, {name: secrets.get("kafka", name) for name in principals()})
     bindings = list(catalogue_access())
+    set_users(admin, {name: secrets.get("kafka", name) for name in principals()})
     allow(admin, bindings)
+    changed = create_topics(admin, topics())
     withdrawn = withdraw_other_access(admin, bindings, principals()) if withdraw else []
     with connect(postgres_url) as session:
         for name in SERVICE_DATABASES:

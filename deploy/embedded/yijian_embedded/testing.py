@@ -88,8 +88,8 @@ def fresh_topics(kafka_admin: AdminClient) -> Iterator[FreshTopics]:
     ) -> tuple[str, ...]:
         names = tuple(f"test.{label}.{uuid4().hex[:12]}" for label in labels)
         made.extend(names)
-        create_topics(kafka_admin, [_topic(name, partitions) for name in names])
         allow(kafka_admin, [right for name in names for right in topic_access(name, writers, readers)])
+        create_topics(kafka_admin, [_topic(name, partitions) for name in names])
         return names
 
     yield make

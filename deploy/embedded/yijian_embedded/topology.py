@@ -77,7 +77,10 @@ def environment(
 def _records(service: Service, home: Home) -> dict[str, str]:
     """The files it reads beside its database: fictitious records, if somebody has made any, and what services share."""
     if service.department:
-        return {"YIJIAN_RECORDS_FILE": str(home.records / f"{service.department}.jsonl")}
+        return {
+            "YIJIAN_RECORDS_FILE": str(home.records / f"{service.department}.jsonl"),
+            "YIJIAN_SCRIPT_FILE": str(home.script_file(service.department)),
+        }
     if service.name == "identity":
         return {
             "YIJIAN_ACCOUNTS_FILE": str(home.records / "identity.jsonl"),
