@@ -14,6 +14,9 @@ Where = dict[Name, str]
 """Under which setting something holds: every named setting has the named value."""
 
 
+_MINUTES = {"MINUTE": 1, "HOUR": 60, "NATURAL_DAY": 60 * 24, "WORKING_DAY": 60 * 24, "MONTH": 60 * 24 * 31}
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -21,6 +24,11 @@ class _Part(BaseModel):
 class Duration(_Part):
     value: int = Field(ge=1, le=1000)
     unit: Literal["MINUTE", "HOUR", "WORKING_DAY", "NATURAL_DAY", "MONTH"]
+
+    @property
+    def minutes(self) -> int:
+        """How long it is without holidays, a month of 31 days: to compare promises, not to compute a deadline."""
+        return self.value * _MINUTES[self.unit]
 
 
 class SettingDefinition(_Part):

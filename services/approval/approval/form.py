@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from approval.form_schema import Path, pointer
-from approval.life_event import FormRules, LifeEvent, failing_children
+from approval.life_event import LifeEvent
+from approval.life_event_rules import FormRules, failing_children
 
 MAX_ERRORS = 100
 

@@ -3,33 +3,22 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Self
 
 from pydantic import ValidationError
 from yijian_contracts.departments import departments
 from yijian_contracts.identifiers import is_uscc
 
+from approval.checked import Checked, Problem, choose, under
 from approval.definition import LifeEventDefinition, MatterDefinition, NeedDefinition, Where
 from approval.form_checks import check_schema, formats_of
-from approval.form_schema import FormSchema, parse_pointer, pointer, pointers, schema_at
+from approval.form_schema import parse_pointer, pointers, schema_at
 from approval.graph import ancestors, find_cycle, longest_path
-from approval.rules import RuleError, compile_rule
+from approval.rule_checks import check_form_rule, check_rules
 from approval.yaml_lines import Lines, Path
 
-_MINUTES = {"MINUTE": 1, "HOUR": 60, "NATURAL_DAY": 60 * 24, "WORKING_DAY": 60 * 24, "MONTH": 60 * 24 * 31}
 _LICENCE_TYPE = re.compile(r"[0-9A-Z]{18}[0-9]{3}")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One mistake: where it stands in the file, what is wrong, and what to do."""
-
-    path: Path
-    message: str
-    fix: str
 
 
 class LifeEventError(ValueError):
@@ -63,48 +52,16 @@ def shape_problems(error: ValidationError) -> Iterator[Problem]:
                 yield Problem(path, f"{name!r}: {mistake['msg']}", "write what is expected there")
 
 
-@dataclass
-class _Checked:
-    """A definition under one resolution of its settings, and what was found wrong with it."""
-
-    definition: LifeEventDefinition
-    settings: Mapping[str, str]
-    schema: FormSchema | None
-    problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def form(self) -> Mapping[str, Any]:
-        return self.definition.form.json_schema
-
-    def wrong(self, path: Path, message: str, fix: str) -> None:
-        self.problems.append(Problem(path, message, fix))
-
-    def holds(self, where: Where) -> bool:
-        return all(self.settings.get(name) == value for name, value in where.items())
-
-    @property
-    def matters(self) -> list[tuple[int, MatterDefinition]]:
-        return [(i, m) for i, m in enumerate(self.definition.matters) if self.holds(m.where)]
-
-    def needs(self, matter: MatterDefinition) -> list[tuple[int, str]]:
-        return [
-            (i, n if isinstance(n, str) else n.matter)
-            for i, n in enumerate(matter.needs)
-            if isinstance(n, str) or self.holds(n.where)
-        ]
-
-
-def check_definition(definition: LifeEventDefinition, *, allow_fictitious: bool) -> list[Problem]:
+def check_definition(definition: LifeEventDefinition) -> list[Problem]:
     """Every mistake, in whichever way the settings are resolved: a variant that is switched off must be right too."""
     problems = [*_duplicates(definition), *_wheres(definition)]
     problems += check_schema(definition.form.json_schema, Problem)
     if problems:
         return problems
-    schema = FormSchema(definition.form.json_schema, allow_fictitious=allow_fictitious)
     names = list(definition.settings)
     choices = [setting.values or (setting.default,) for setting in definition.settings.values()]
     for chosen in itertools.islice(itertools.product(*choices), 64):
-        checked = _Checked(definition, dict(zip(names, chosen, strict=True)), schema)
+        checked = Checked(definition, dict(zip(names, chosen, strict=True)))
         for check in _CHECKS:
             check(checked)
         problems += checked.problems
@@ -132,7 +89,7 @@ def _wheres(definition: LifeEventDefinition) -> Iterator[Problem]:
         for name, value in where.items():
             setting = definition.settings.get(name)
             if setting is None:
-                yield Problem((*path, name), f"there is no setting {name!r}", _choose(name, definition.settings))
+                yield Problem((*path, name), f"there is no setting {name!r}", choose(name, definition.settings))
             elif not setting.permits(value):
                 yield Problem((*path, name), f"{value!r} is no value of {name}", f"use {setting.permitted}")
     for name, setting in definition.settings.items():
@@ -150,21 +107,21 @@ def _all_wheres(definition: LifeEventDefinition) -> Iterator[tuple[Path, Where]]
             yield ("matters", i, "receives", j, "if"), group.where
 
 
-def _check_matters(checked: _Checked) -> None:
+def _check_matters(checked: Checked) -> None:
     codes = [matter.code for _, matter in checked.matters]
     for i, matter in checked.matters:
         if matter.department not in departments():
             checked.wrong(
                 ("matters", i, "department"),
                 f"{matter.code}: unknown department {matter.department!r}",
-                _choose(matter.department, departments()),
+                choose(matter.department, departments()),
             )
         for j, needed in checked.needs(matter):
             if needed not in codes:
                 checked.wrong(
                     ("matters", i, "needs", j),
-                    f"{matter.code} needs {needed}, which does not exist{_under(checked)}",
-                    _choose(needed, codes),
+                    f"{matter.code} needs {needed}, which does not exist{under(checked)}",
+                    choose(needed, codes),
                 )
         if matter.per == "child" and checked.definition.form.children is None:
             checked.wrong(
@@ -172,7 +129,7 @@ def _check_matters(checked: _Checked) -> None:
             )
 
 
-def _check_graph(checked: _Checked) -> None:
+def _check_graph(checked: Checked) -> None:
     needs = _graph(checked)
     cycle = find_cycle(needs)
     if cycle:
@@ -184,21 +141,21 @@ def _check_graph(checked: _Checked) -> None:
         )
         return
     minutes, path = longest_path(needs, {matter.code: matter.promise_minutes for _, matter in checked.matters})
-    promise = checked.definition.promise.value * _MINUTES[checked.definition.promise.unit]
+    promise = checked.definition.promise.minutes
     if minutes > promise:
         checked.wrong(
             ("promise",),
-            f"{' → '.join(path)} takes {minutes} min{_under(checked)}, longer than the promise of {promise} min",
+            f"{' → '.join(path)} takes {minutes} min{under(checked)}, longer than the promise of {promise} min",
             f"promise at least {minutes} min or shorten a matter on that path",
         )
 
 
-def _graph(checked: _Checked) -> dict[str, tuple[str, ...]]:
+def _graph(checked: Checked) -> dict[str, tuple[str, ...]]:
     codes = {matter.code for _, matter in checked.matters}
     return {m.code: tuple(code for _, code in checked.needs(m) if code in codes) for _, m in checked.matters}
 
 
-def _check_fields(checked: _Checked) -> None:
+def _check_fields(checked: Checked) -> None:
     needs = _graph(checked)
     reachable = {code: ancestors(code, needs) for code in needs} if not find_cycle(needs) else {}
     used: set[str] = set()
@@ -211,7 +168,7 @@ def _check_fields(checked: _Checked) -> None:
                 checked.wrong(
                     (*path, "basis"),
                     f"{matter.code}: there is no basis {group.basis!r}",
-                    _choose(group.basis, checked.definition.bases),
+                    choose(group.basis, checked.definition.bases),
                 )
             if not checked.holds(group.where):
                 continue
@@ -220,7 +177,7 @@ def _check_fields(checked: _Checked) -> None:
             for name, source in group.fields.items():
                 place = (*path, "fields", name)
                 if names[name] > 1:
-                    checked.wrong(place, f"{matter.code} receives {name} twice{_under(checked)}", "keep one of them")
+                    checked.wrong(place, f"{matter.code} receives {name} twice{under(checked)}", "keep one of them")
                 if source.startswith("/"):
                     _check_pointer(checked, matter, source, place)
                 else:
@@ -228,7 +185,7 @@ def _check_fields(checked: _Checked) -> None:
     _check_unused_bases(checked, used)
 
 
-def _check_names(checked: _Checked) -> None:
+def _check_names(checked: Checked) -> None:
     """One name, one source: rules of all matters are evaluated together, and people read a name as one thing."""
     first: dict[str, tuple[str, str]] = {}
     for i, matter in checked.matters:
@@ -243,7 +200,7 @@ def _check_names(checked: _Checked) -> None:
                     )
 
 
-def _check_unused_bases(checked: _Checked, used: set[str]) -> None:
+def _check_unused_bases(checked: Checked, used: set[str]) -> None:
     named = {group.basis for matter in checked.definition.matters for group in matter.receives}
     for basis in checked.definition.bases:
         if basis not in named | used:
@@ -252,7 +209,7 @@ def _check_unused_bases(checked: _Checked, used: set[str]) -> None:
             )
 
 
-def _check_consent(checked: _Checked, matter: MatterDefinition, basis: str, path: Path) -> None:
+def _check_consent(checked: Checked, matter: MatterDefinition, basis: str, path: Path) -> None:
     declared = checked.definition.bases.get(basis)
     consents = checked.definition.form.consents
     if declared is None or declared.kind != "CONSENT":
@@ -266,9 +223,9 @@ def _check_consent(checked: _Checked, matter: MatterDefinition, basis: str, path
         )
 
 
-def _check_pointer(checked: _Checked, matter: MatterDefinition, source: str, place: Path) -> None:
+def _check_pointer(checked: Checked, matter: MatterDefinition, source: str, place: Path) -> None:
     if schema_at(checked.form, parse_pointer(source)) is None:
-        checked.wrong(place, f"{matter.code}: the form has no field {source}", _choose(source, pointers(checked.form)))
+        checked.wrong(place, f"{matter.code}: the form has no field {source}", choose(source, pointers(checked.form)))
     elif "*" in source and (matter.per != "child" or not source.startswith(f"{checked.definition.form.children}/*")):
         checked.wrong(
             place,
@@ -278,7 +235,7 @@ def _check_pointer(checked: _Checked, matter: MatterDefinition, source: str, pla
 
 
 def _check_output(
-    checked: _Checked, matter: MatterDefinition, source: str, place: Path, reachable: frozenset[str] | None
+    checked: Checked, matter: MatterDefinition, source: str, place: Path, reachable: frozenset[str] | None
 ) -> None:
     upstream, dot, output = source.partition(".")
     found = next((m for _, m in checked.matters if m.code == upstream), None)
@@ -287,102 +244,16 @@ def _check_output(
             place, f"{matter.code}: {source!r} is neither a form pointer nor an output", "write /… or MATTER.output"
         )
     elif output not in found.returns:
-        checked.wrong(place, f"{matter.code}: {upstream} returns no {output}", _choose(output, found.returns))
+        checked.wrong(place, f"{matter.code}: {upstream} returns no {output}", choose(output, found.returns))
     elif reachable is not None and upstream not in reachable:
         checked.wrong(
             place,
-            f"{matter.code} reads {source} but does not need {upstream}{_under(checked)}",
+            f"{matter.code} reads {source} but does not need {upstream}{under(checked)}",
             f"add {upstream} to the needs of {matter.code}",
         )
 
 
-def _check_rules(checked: _Checked) -> None:
-    codes = [matter.code for matter in checked.definition.matters]
-    children = checked.definition.form.children
-    for i, rule in enumerate(checked.definition.rules):
-        path: Path = ("rules", i)
-        child = children is not None and rule.pointer.startswith(f"{children}/*")
-        _check_form_rule(checked, rule.check, (*path, "check"), child=child, now=rule.severity == "error")
-        if schema_at(checked.form, parse_pointer(rule.pointer)) is None:
-            checked.wrong(
-                (*path, "pointer"),
-                f"{rule.rule}: the form has no field {rule.pointer}",
-                _choose(rule.pointer, pointers(checked.form)),
-            )
-        if (rule.severity == "person") != bool(rule.matters):
-            checked.wrong(
-                path, f"{rule.rule}: severity and matters do not fit", "name matters exactly where severity is person"
-            )
-        for code in rule.matters:
-            if code not in codes:
-                checked.wrong(
-                    (*path, "matters"), f"{rule.rule} concerns {code}, which does not exist", _choose(code, codes)
-                )
-    for i, matter in checked.matters:
-        for j, reason in enumerate(matter.not_needed):
-            _check_form_rule(checked, reason.when, ("matters", i, "not_needed", j, "when"), child=False)
-        if matter.already_done is not None:
-            _check_form_rule(checked, matter.already_done, ("matters", i, "already_done"), child=matter.per == "child")
-        _check_matter_rules(checked, i, matter)
-
-
-def _check_form_rule(checked: _Checked, text: str, path: Path, *, child: bool, now: bool = False) -> None:
-    """What decides on tasks and claims must not read `now`: it would answer differently when it is asked again."""
-    try:
-        expression = compile_rule(text, checked.settings)
-    except RuleError as error:
-        checked.wrong(path, f"the rule cannot be read: {error}", "correct the rule")
-        return
-    for read in sorted(expression.places):
-        if read[0] == "child" and child:
-            place = (*parse_pointer(checked.definition.form.children or ""), "*", *read[1:])
-        elif read[0] == "form":
-            place = read[1:]
-        elif read[0] == "now" and now:
-            continue
-        else:
-            name = ".".join(read)
-            checked.wrong(path, f"the rule reads {name}, which it may not", f"read {_roots(child=child, now=now)}")
-            continue
-        if schema_at(checked.form, place) is None:
-            missing = pointer(place)
-            checked.wrong(
-                path,
-                f"the rule reads {missing}, which the form does not have",
-                _choose(missing, pointers(checked.form)),
-            )
-
-
-def _roots(*, child: bool, now: bool) -> str:
-    return ", ".join(["form.…", *(["child.…"] if child else []), *(["now"] if now else [])])
-
-
-def _check_matter_rules(checked: _Checked, i: int, matter: MatterDefinition) -> None:
-    groups = [group for group in matter.receives if checked.holds(group.where)]
-    known = {name: source for group in groups for name, source in group.fields.items()}
-    for j, reason in enumerate(matter.needs_person):
-        path: Path = ("matters", i, "needs_person", j, "when")
-        try:
-            expression = compile_rule(reason.when, checked.settings)
-        except RuleError as error:
-            checked.wrong(path, f"{matter.code}: the rule cannot be read: {error}", "correct the rule")
-            continue
-        for name in sorted({read[0] for read in expression.places}):
-            if name not in known:
-                checked.wrong(
-                    path,
-                    f"{matter.code}: the rule reads {name}, which the matter does not receive",
-                    _choose(name, known),
-                )
-            elif not known[name].startswith("/"):
-                checked.wrong(
-                    path,
-                    f"{matter.code}: the rule reads {name}, which is not known before {known[name]} is answered",
-                    "decide by fields of the form; the department decides by the rest",
-                )
-
-
-def _check_results(checked: _Checked) -> None:
+def _check_results(checked: Checked) -> None:
     for i, matter in checked.matters:
         for j, document in enumerate(matter.documents):
             if not _LICENCE_TYPE.fullmatch(document.licence_type) or not is_uscc(document.licence_type[:18]):
@@ -401,7 +272,7 @@ def _check_results(checked: _Checked) -> None:
             checked.wrong(
                 ("matters", i, "relation"),
                 f"{matter.code} returns no {matter.relation}",
-                _choose(matter.relation, matter.returns),
+                choose(matter.relation, matter.returns),
             )
         for name, part in matter.returns.items():
             unknown = formats_of(part)
@@ -413,14 +284,14 @@ def _check_results(checked: _Checked) -> None:
                 )
 
 
-def _check_parties_and_claims(checked: _Checked) -> None:
+def _check_parties_and_claims(checked: Checked) -> None:
     parties = checked.definition.parties
     for place, source in (("applicant", parties.applicant), *parties.numbers.items()):
         if schema_at(checked.form, parse_pointer(source)) is None:
             checked.wrong(
                 ("parties",),
                 f"the {place} stands at {source}, which the form does not have",
-                _choose(source, pointers(checked.form)),
+                choose(source, pointers(checked.form)),
             )
     roles = schema_at(checked.form, parse_pointer(parties.applicant)) or {}
     for role in roles.get("enum", ()):
@@ -429,31 +300,17 @@ def _check_parties_and_claims(checked: _Checked) -> None:
     returns = {f"{m.code}.{output}" for _, m in checked.matters for output in m.returns}
     for i, claim in enumerate(checked.definition.claims):
         for text in (*claim.values, *([claim.when] if claim.when else [])):
-            _check_form_rule(checked, text, ("claims", i), child=checked.definition.form.children is not None)
+            check_form_rule(checked, text, ("claims", i), child=checked.definition.form.children is not None)
         if claim.answer is not None and claim.answer not in returns:
-            checked.wrong(("claims", i, "answer"), f"no matter returns {claim.answer}", _choose(claim.answer, returns))
+            checked.wrong(("claims", i, "answer"), f"no matter returns {claim.answer}", choose(claim.answer, returns))
 
 
-_CHECKS: tuple[Callable[[_Checked], None], ...] = (
+_CHECKS: tuple[Callable[[Checked], None], ...] = (
     _check_matters,
     _check_graph,
     _check_fields,
     _check_names,
-    _check_rules,
+    check_rules,
     _check_results,
     _check_parties_and_claims,
 )
-
-
-def _under(checked: _Checked) -> str:
-    """Under which settings, where the file leaves a choice."""
-    chosen = [
-        f"{name} = {checked.settings[name]}" for name, s in checked.definition.settings.items() if len(s.values) > 1
-    ]
-    return f" with {', '.join(chosen)}" if chosen else ""
-
-
-def _choose(wrong: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    close = get_close_matches(wrong, names, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else f"use one of {', '.join(names[:40])}"

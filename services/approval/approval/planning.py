@@ -1,8 +1,4 @@
-"""From a form to the tasks of its departments: a pure function of life event and form, so that it never changes later.
-
-What else is asked of a life event and a form (`check_form`, `disclose`, `check_answer`, `claim_values`, …) can be had
-from here too: together they are all that the engine needs to know of life events.
-"""
+"""From a form to the tasks of its departments: a pure function of both, so that a plan never changes later."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,29 +6,10 @@ from typing import Any
 
 from yijian_contracts.events import TaskMode
 
-from approval.claims import ClaimValue, Parties, claim_values, claim_values_of_answer, parties
-from approval.disclosure import Disclosure, check_answer, correctable, disclose
-from approval.form import FormError, check_form, normalise_form
-from approval.life_event import Conditions, FormRules, LifeEvent, Matter, PersonRules, failing_children, task_key
+from approval.life_event import LifeEvent, Matter, task_key
+from approval.life_event_rules import Conditions, FormRules, PersonRules, failing_children
 
-__all__ = [
-    "ClaimValue",
-    "Disclosure",
-    "FormError",
-    "Need",
-    "Parties",
-    "PlannedTask",
-    "check_answer",
-    "check_form",
-    "claim_values",
-    "claim_values_of_answer",
-    "correctable",
-    "disclose",
-    "normalise_form",
-    "parties",
-    "plan",
-    "task_key",
-]
+__all__ = ["Need", "PlannedTask", "plan", "task_key"]
 
 UNJUDGED = "系统无法自动核对，由工作人员核对"
 
