@@ -20,7 +20,7 @@ from health.records import Delivery, HealthRecords
 
 department = Department("health", HealthRecords)
 
-PROVINCE = "99"  # the fictitious province that this program's commission is of (domain of GB/T 2260)
+PROVINCE = "99"  # the fictitious province of this program's commission; GB/T 2260 allocates it to nobody
 BATCHES = "ZYXWVUTSRQPNMLKJHGFEDCBA"  # one letter for each ten million certificates
 SERIALS_PER_BATCH = 10_000_000
 
@@ -118,10 +118,10 @@ def new_certificate_no(records: HealthRecords) -> str:
 def prove_birth_certificate(task: Task[CertificateRequest], records: HealthRecords) -> Answer:
     """Whether the certificate that the applicant names was issued for this newborn."""
     request = task.fields
-    certificate = records.certificate_of(request.newborn(records))
-    if certificate is None or certificate.number != request.birth_cert_no_given:
+    number = records.certificate_of(request.newborn(records))
+    if number is None or number != request.birth_cert_no_given:
         return reject("没有查到该编号的《出生医学证明》，或者与本次分娩不符")
-    return proven({"birth_cert_no": certificate.number})
+    return proven({"birth_cert_no": number})
 
 
 class ParentingServiceRequest(BaseModel):

@@ -1,6 +1,5 @@
 """The health commission's records: deliveries as hospitals reported them, and what the commission has issued."""
 
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -29,14 +28,6 @@ class Delivery:
     mother_id_no: str
     mother_birth_date: date
     newborns: tuple[Newborn, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """An issued birth certificate, found by its newborn or by its number."""
-
-    number: str
-    task_id: str | None
 
 
 class HealthRecords(Records):
@@ -103,12 +94,10 @@ class HealthRecords(Records):
         """What identifies a newborn before it has any number: mother, birth date and order of birth."""
         return self.key("newborn", mother_id_no, birth_date.isoformat(), str(order))
 
-    def certificate_of(self, newborn: bytes) -> Certificate | None:
-        """The certificate issued for this newborn."""
-        row = self.db.execute(
-            "SELECT task_id, record FROM birth_certificate WHERE newborn_key = ?", (newborn,)
-        ).fetchone()
-        return self._certificate(row)
+    def certificate_of(self, newborn: bytes) -> str | None:
+        """The number of the certificate issued for this newborn."""
+        row = self.db.execute("SELECT record FROM birth_certificate WHERE newborn_key = ?", (newborn,)).fetchone()
+        return self.unseal(row["record"])["number"] if row else None
 
     def is_issued(self, number: str) -> bool:
         """Whether a certificate of this number exists."""
@@ -128,9 +117,6 @@ class HealthRecords(Records):
                 self.seal({"number": number}),
             ),
         )
-
-    def _certificate(self, row: sqlite3.Row | None) -> Certificate | None:
-        return Certificate(self.unseal(row["record"])["number"], row["task_id"]) if row else None
 
     # --- birth registrations and the parenting service ---------------------------------------------------------------
 

@@ -133,6 +133,19 @@ def test_an_approval_that_the_handler_cannot_carry_out_leaves_the_task_where_it_
     assert library.office.records.count() == 0
 
 
+def test_an_approval_never_becomes_a_refusal(library: Library, doubtful: TaskRequested):
+    library.give(sample_task("L1", {"reader_id_no": ID_NO}))
+    answer = library.desk("POST", decision(doubtful), matters=["L1"], body={"act": "APPROVE"})
+    assert answer.status_code == 409
+    assert answer.json()["detail"] == "已有读者证"
+    assert library.pass_time() == []
+
+
+def test_a_post_in_no_place_sees_nothing(library: Library, doubtful: TaskRequested):
+    assert library.desk("GET", "/desk/tasks", matters=["L1"], area="nowhere").status_code == 403
+    assert library.desk("GET", f"/desk/tasks/{doubtful.task_id}", matters=["L1"], area="").status_code == 403
+
+
 def test_an_unprocessable_task_can_be_tried_again(library: Library):
     task = sample_task("L1", {"reader_id_no": "A", "wish": "crash"})
     library.give(task)

@@ -9,6 +9,7 @@ from uuid import UUID
 from prometheus_client import Counter
 from pydantic import BaseModel
 from yijian_contracts.events import (
+    Outcome,
     ReceivedStatus,
     TaskAnswered,
     TaskReceived,
@@ -205,9 +206,9 @@ class Deciding(Generic[R]):
             raise UndecidedError(str(error)) from None
         answer = await self._ask(matter, request, fields, official=official, happened=False)
         match answer:
-            case Decision():
+            case Decision(outcome=Outcome.APPROVED | Outcome.PROVEN):
                 self.decide(batch, task, answer, official=official)
-            case Later():
+            case Decision() | Later():
                 raise UndecidedError(answer.reason)
             case Failed():
                 raise UndecidedError(answer.error)

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from yijian_common.auth import Post, Principal, require_official
 from yijian_common.errors import Conflict, Forbidden, NotFound
-from yijian_contracts.areas import area_contains, significant_prefix
+from yijian_contracts.areas import area_contains, is_area_code, significant_prefix
 from yijian_contracts.events import Correction, Outcome, TaskAnswered, TaskMode, TaskRequested
 
 from yijian_department.answers import not_accepted, reject, return_for_correction
@@ -186,7 +186,7 @@ async def _check_post(office: Office[Any], task_id: UUID, who: Principal) -> Non
 
 
 def _post(who: Principal) -> Post:
-    if who.post is None:
+    if who.post is None or not is_area_code(who.post.area, allow_fictitious=True):
         raise Forbidden
     return who.post
 

@@ -21,7 +21,7 @@ from yijian_department.records import Secrets
 from yijian_department.script import ScriptFile, Verdict
 from yijian_department.tasks import Step, StoredTask, TaskState, due_tasks, next_due, open_tasks
 
-LOOK_LIMIT = 200
+LOOK_LIMIT = 500
 
 TaskMessage = TaskRequested | TaskCancelled
 Tx = Transaction[sqlite3.Connection]
