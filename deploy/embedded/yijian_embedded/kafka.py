@@ -138,10 +138,12 @@ def _format(home: Home, ports: Mapping[str, int], secrets: Secrets) -> None:
     _write_configuration(home, ports, secrets, draft)
     cluster_id = urlsafe_b64encode(uuid4().bytes).rstrip(b"=").decode("ascii")
     user = f"SCRAM-SHA-512=[name={ADMIN},password={secrets.get('kafka', ADMIN)}]"
-    arguments = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(home.kafka / "server.properties")]
+    # With an equals sign, since the id may start with a dash.
+    storage = ["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}"]
+    arguments = [*storage, "--config", str(home.kafka / "server.properties"), "--add-scram", user]
     # The whole command goes through a file, since it carries a password.
     options = home.kafka / "format.options"
-    quoted = "\n".join(f'"{argument}"' for argument in [*arguments, "--add-scram", user])
+    quoted = "\n".join(f'"{argument}"' for argument in arguments)
     write_private(options, f"{(home.kafka / 'jvm.options').read_text(encoding='utf-8')}\n{quoted}\n")
     result = subprocess.run([find_java(), f"@{options}"], capture_output=True, text=True, check=False)  # noqa: S603
     options.unlink()
