@@ -166,8 +166,6 @@ async def _store(held: Connection, keyring: Keyring, entries: list[Citizen | Off
         )
     except asyncpg.UniqueViolationError as error:
         raise AccountsFileError(f"two accounts share what only one may have ({error.constraint_name})") from None
-    except asyncpg.CardinalityViolationError:
-        raise AccountsFileError("the accounts file names an account twice") from None
     await held.executemany(
         _POST, [_post(entry, person) for entry, person in zip(entries, ids, strict=True) if isinstance(entry, Official)]
     )

@@ -42,16 +42,20 @@ class Session:
 
 async def log_in(provider: OpenIdProvider, *, account: str, password: str, source: str) -> Person:
     """The person. Raises `LoginFailedError`, always the same and after the same work."""
+    account_key = provider.keyring.blind_index("login account", account)
+    source_key = provider.keyring.blind_index("login source", source)
     keys = [
-        (provider.keyring.blind_index("login account", account), provider.settings.login_failures_per_account),
-        (provider.keyring.blind_index("login source", source), provider.settings.login_failures_per_source),
+        (account_key, provider.settings.login_failures_per_account),
+        (source_key, provider.settings.login_failures_per_source),
     ]
     async with transaction(provider.pool) as held:
-        allowed = [await held.fetchval(_COUNT, key, limit, LOCK_MINUTES) for key, limit in sorted(keys)]
+        allowed = {key: await held.fetchval(_COUNT, key, limit, LOCK_MINUTES) for key, limit in sorted(keys)}
         row = await find_account(held, account)
+    if not allowed[source_key]:  # told sooner, since this says nothing of any account, and hashing is dear
+        raise LoginFailedError
     password_hash = None if row is None else row["password_hash"]
     right = len(password) <= LONGEST_PASSWORD and await matches(password_hash, password)
-    if row is None or not right or not all(allowed):
+    if row is None or not right or not allowed[account_key]:
         raise LoginFailedError
     async with transaction(provider.pool) as held:
         await held.execute("DELETE FROM login_failures WHERE key_index = ANY($1)", [key for key, _ in keys])
