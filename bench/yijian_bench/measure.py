@@ -17,7 +17,9 @@ GIVE_UP_SECONDS = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a run took. Rates are applications per second, latencies seconds from sending to completion."""
+    """What a run took: seconds from sending to completion, and applications per second from the first one sent to the
+    last one completed (or accepted), start and stragglers included.
+    """
 
     name: str
     stored: int
@@ -46,14 +48,15 @@ async def measure(
     ids = [UUID(str(line["id"])) for line in sent]
     completed = await _completions(bench, ids)
     after = bench.cpu_seconds()
+    began = min(float(str(line["sent"])) for line in sent)
     latencies = sorted(completed[UUID(str(line["id"]))] - float(str(line["sent"])) for line in sent)
     answers = sorted(float(str(line["answered"])) - float(str(line["sent"])) for line in sent)
     return Measurement(
         name=name,
         stored=stored,
         applications=count,
-        completed_per_second=_rate(list(completed.values())),
-        accepted_per_second=_rate([float(str(line["answered"])) for line in sent]),
+        completed_per_second=count / (max(completed.values()) - began),
+        accepted_per_second=count / (max(float(str(line["answered"])) for line in sent) - began),
         p50=_percentile(latencies, 50),
         p95=_percentile(latencies, 95),
         p99=_percentile(latencies, 99),
@@ -85,14 +88,6 @@ async def _completions(bench: Bench, ids: Sequence[UUID]) -> dict[UUID, float]:
             )
         completed[row["id"]] = datetime.fromisoformat(state["completed_at"]).timestamp()
     return completed
-
-
-def _rate(instants: list[float]) -> float:
-    """Events per second over the middle 80 %, so that neither the start nor the last stragglers count."""
-    ordered = sorted(instants)
-    tenth = len(ordered) // 10
-    middle = ordered[tenth : len(ordered) - tenth]
-    return (len(middle) - 1) / max(middle[-1] - middle[0], 1e-9)
 
 
 def _percentile(ordered: Sequence[float], percent: float) -> float:

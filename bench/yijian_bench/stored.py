@@ -31,7 +31,7 @@ _ROWS = (
        FROM copy c JOIN application_form f ON f.application_id = c.original""",
     """INSERT INTO timeline SELECT c.id, t.version, t.entry
        FROM copy c JOIN timeline t ON t.application_id = c.original""",
-    """INSERT INTO disclosure SELECT gen_random_uuid(), c.id, d.department, d.matter, d.fields, d.disclosed_at
+    """INSERT INTO disclosure SELECT gen_random_uuid(), c.id, d.department, d.matter, d.parts, d.disclosed_at
        FROM copy c JOIN disclosure d ON d.application_id = c.original""",
     """INSERT INTO claim SELECT sha256(k.digest || c.id::text::bytea), c.id
        FROM copy c JOIN claim k ON k.application_id = c.original""",

@@ -345,11 +345,17 @@ class RelationRegistered(Event):
 
 
 class DisclosedField(_Part):
-    """One field that went to a department: its name, where it came from, and why that was allowed. Never its value."""
+    """One field that went to a department: its name, and where it came from. Never its value."""
 
     name: str
     source: str
+
+
+class DisclosedPart(_Part):
+    """The fields that went out on one basis."""
+
     basis: Basis
+    fields: tuple[DisclosedField, ...]
 
 
 class DataDisclosed(Event):
@@ -361,7 +367,7 @@ class DataDisclosed(Event):
     task_id: UUID
     matter: Code
     purpose: Sentence
-    fields: tuple[DisclosedField, ...]
+    parts: tuple[DisclosedPart, ...]
     disclosed_at: AwareDatetime
 
     @property

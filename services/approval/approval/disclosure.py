@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import JsonValue
-from yijian_contracts.events import AnswerParts, DisclosedField, Outcome, TaskAnswered
+from yijian_contracts.events import AnswerParts, Outcome, TaskAnswered
 
 from approval.form_schema import parse_pointer, pointer
 from approval.life_event import Field, LifeEvent, Matter, task_key
+from approval.matters import Disclosed
 
 Outputs = Mapping[str, Mapping[str, JsonValue]]
 """The outputs of granted tasks by task key (``B2-1``)."""
@@ -16,10 +17,10 @@ Outputs = Mapping[str, Mapping[str, JsonValue]]
 
 @dataclass(frozen=True)
 class Disclosure:
-    """The fields that a task carries, by name, and for each where it came from and on which basis."""
+    """The fields that a task carries, by name, and where each came from on which basis."""
 
     fields: dict[str, JsonValue]
-    disclosed: tuple[DisclosedField, ...]
+    disclosed: Disclosed
 
 
 def disclose(
@@ -31,17 +32,16 @@ def disclose(
     """
     children = life_event.children_of(form)
     part = children[child] if child is not None else {}
+    declared = life_event.matters[matter]
     fields: dict[str, JsonValue] = {}
-    disclosed = []
-    for field in life_event.matters[matter].fields:
+    for field in declared.fields:
         if field.matter is None:
             value = field.value_in(part if field.of_child else form)
         else:
             value = _output(life_event, field, child, tuple(children), outputs)
         if value is not None:
             fields[field.name] = value
-            disclosed.append(field.disclosed)
-    return Disclosure(fields, tuple(disclosed))
+    return Disclosure(fields, declared.disclosed(tuple(fields)))
 
 
 def _output(

@@ -1,6 +1,5 @@
 """Carrying out what the engine decided: rows, disclosures and events of many applications in one transaction."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -55,12 +54,20 @@ def outgoing(event: Event, traceparent: str | None) -> Outgoing:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _DisclosureRow:
+    """A disclosure with its parts as JSON text."""
+
+    event: DataDisclosed
+    parts: str
+
+
 @dataclass(slots=True)
 class _Work:
     """What one transaction adds, gathered before it is written in a handful of statements."""
 
     messages: list[Outgoing] = field(default_factory=list)
-    disclosures: list[tuple[UUID, DataDisclosed]] = field(default_factory=list)
+    disclosures: list[_DisclosureRow] = field(default_factory=list)
     unsent: list[str] = field(default_factory=list)
     incidents: list[OpenIncident] = field(default_factory=list)
     claims: list[tuple[bytes, UUID]] = field(default_factory=list)
@@ -198,10 +205,10 @@ class Effects:
             task_id=identity,
             matter=task.matter,
             purpose=life_event.matters[task.matter].name,
-            fields=disclosure.disclosed,
+            parts=disclosure.disclosed.parts,
             disclosed_at=requested_at,
         )
-        work.disclosures.append((application.id, disclosed))
+        work.disclosures.append(_DisclosureRow(disclosed, disclosure.disclosed.text))
         work.say(disclosed, held)
 
     def _cancel(self, held: Held, task: Task, reason: str, work: _Work, at: datetime) -> None:
@@ -301,18 +308,18 @@ def _completed(held: Held) -> ApplicationCompleted:
     )
 
 
-async def _insert_disclosures(connection: Connection, disclosures: Sequence[tuple[UUID, DataDisclosed]]) -> None:
+async def _insert_disclosures(connection: Connection, disclosures: Sequence[_DisclosureRow]) -> None:
     if not disclosures:
         return
     await connection.execute(
         """
-        INSERT INTO disclosure (task_id, application_id, department, matter, fields, disclosed_at)
+        INSERT INTO disclosure (task_id, application_id, department, matter, parts, disclosed_at)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
         """,
-        [event.task_id for _, event in disclosures],
-        [application_id for application_id, _ in disclosures],
-        [event.department for _, event in disclosures],
-        [event.matter for _, event in disclosures],
-        [json.dumps([f.model_dump() for f in event.fields], ensure_ascii=False) for _, event in disclosures],
-        [event.disclosed_at for _, event in disclosures],
+        [row.event.task_id for row in disclosures],
+        [row.event.application_id for row in disclosures],
+        [row.event.department for row in disclosures],
+        [row.event.matter for row in disclosures],
+        [row.parts for row in disclosures],
+        [row.event.disclosed_at for row in disclosures],
     )

@@ -1,11 +1,12 @@
 """One matter of a department as a city runs it: what it waits for, receives, returns and issues."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from yijian_contracts.events import Basis, DisclosedField
+from yijian_contracts.events import Basis, DisclosedField, DisclosedPart
 
 from approval.definition import (
     DocumentDefinition,
@@ -65,11 +66,35 @@ class Matter:
     documents: tuple[DocumentDefinition, ...]
     relation: str | None
     outputs: FormSchema = field(repr=False, compare=False)
+    disclosures: dict[tuple[str, ...], "Disclosed"] = field(repr=False, compare=False, default_factory=dict)
+
+    def disclosed(self, names: tuple[str, ...]) -> "Disclosed":
+        """What giving the fields of these names discloses. Thousands of applications send the same: it is kept."""
+        found = self.disclosures.get(names)
+        if found is None:
+            found = self.disclosures[names] = _disclosed([f for f in self.fields if f.name in names])
+        return found
 
     @property
     def consents(self) -> tuple[str, ...]:
         """The purposes that this matter's consent-based fields serve; empty when it rests on law alone."""
         return tuple(dict.fromkeys(f.basis.reference for f in self.fields if f.basis.kind == "CONSENT"))
+
+
+@dataclass(frozen=True)
+class Disclosed:
+    """Fields by the basis that allows to give them, and the same as JSON text."""
+
+    parts: tuple[DisclosedPart, ...]
+    text: str
+
+
+def _disclosed(fields: Sequence[Field]) -> Disclosed:
+    by_basis: dict[Basis, list[DisclosedField]] = {}
+    for each in fields:
+        by_basis.setdefault(each.basis, []).append(each.disclosed)
+    parts = tuple(DisclosedPart(basis=basis, fields=tuple(given)) for basis, given in by_basis.items())
+    return Disclosed(parts, json.dumps([part.model_dump() for part in parts], ensure_ascii=False))
 
 
 def task_key(matter: str, child: int | None) -> str:
@@ -123,7 +148,7 @@ def build_matter(
 
 
 def _field(name: str, source: str, basis: Basis, children: str | None) -> Field:
-    disclosed = DisclosedField(name=name, source=source, basis=basis)
+    disclosed = DisclosedField(name=name, source=source)
     if not source.startswith("/"):
         matter, _, output = source.partition(".")
         return Field(name, path=(), of_child=False, matter=matter, output=output, basis=basis, disclosed=disclosed)

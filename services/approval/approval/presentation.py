@@ -120,10 +120,9 @@ def _task(task: Task, matter: Matter, answer: AnswerParts | None, received: Rece
             for d in (answer.documents if answer else ())
         ],
         received=[
-            DisclosedFieldOut(
-                name=f["name"], source=f["source"], basis_kind=f["basis"]["kind"], basis=f["basis"]["reference"]
-            )
-            for f in (received.fields if received else ())
+            DisclosedFieldOut(name=f.name, source=f.source, basis_kind=part.basis.kind, basis=part.basis.reference)
+            for part in (received.parts if received else ())
+            for f in part.fields
         ],
     )
 

@@ -1,20 +1,20 @@
 """Named reads."""
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 import msgspec
+from pydantic import TypeAdapter
 from yijian_common.crypto import Keyring
 from yijian_common.database import Connection
+from yijian_contracts.events import DisclosedPart
 
 from approval import rows
 from approval.application import Application, load
 from approval.engine import Entry, task_id
 from approval.rows import Held
 
+_parts = TypeAdapter(list[DisclosedPart])
 _entry = msgspec.json.Decoder(Entry)
 
 
@@ -22,7 +22,7 @@ _entry = msgspec.json.Decoder(Entry)
 class Received:
     """What one task gave a department: field names with source and basis, as the ledger has them too."""
 
-    fields: tuple[Mapping[str, Any], ...]
+    parts: tuple[DisclosedPart, ...]
 
 
 async def find_application(
@@ -68,8 +68,8 @@ async def read_timeline(connection: Connection, application_id: UUID, *, after: 
 async def read_disclosures(connection: Connection, application: Application) -> dict[str, Received]:
     """What each department received, by task key; the latest attempt of each task."""
     ids = {task_id(application, task): task for task in application.tasks if task.requested_at is not None}
-    found = await connection.fetch("SELECT task_id, fields FROM disclosure WHERE task_id = ANY($1)", list(ids))
-    return {ids[row["task_id"]].key: Received(tuple(json.loads(row["fields"]))) for row in found}
+    found = await connection.fetch("SELECT task_id, parts FROM disclosure WHERE task_id = ANY($1)", list(ids))
+    return {ids[row["task_id"]].key: Received(tuple(_parts.validate_json(row["parts"]))) for row in found}
 
 
 async def get_state(connection: Connection, application_id: UUID) -> Application:

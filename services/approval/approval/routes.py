@@ -64,7 +64,7 @@ class Parts:
         return self.effects.life_events
 
 
-def get_parts(request: Request) -> Parts:
+async def get_parts(request: Request) -> Parts:
     parts: Parts = request.app.state.parts
     return parts
 

@@ -57,7 +57,7 @@ CREATE TABLE disclosure (
     application_id uuid        NOT NULL,
     department     text        NOT NULL,
     matter         text        NOT NULL,
-    fields         text        NOT NULL,
+    parts          text        NOT NULL,
     disclosed_at   timestamptz NOT NULL
 );
 
