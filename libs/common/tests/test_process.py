@@ -164,3 +164,20 @@ def test_missing_settings_are_named(start: Callable[..., Sample]) -> None:
     err = refusal(start(YIJIAN_SERVICE="", YIJIAN_ENVIRONMENT="prod"))
     assert "YIJIAN_SERVICE" in err
     assert "YIJIAN_ENVIRONMENT" in err
+
+
+def test_a_dead_trace_collector_does_not_delay_the_stop(start: Callable[..., Sample]) -> None:
+    sample = start(YIJIAN_TRACE_ENDPOINT="http://127.0.0.1:9", YIJIAN_TRACE_SAMPLE_RATIO="1").started()
+    for _ in range(20):
+        sample.get("/readyz")
+    seconds, code, _, _ = sample.stop()
+    assert code == 0
+    assert seconds < 5
+
+
+def test_a_small_program_pays_for_no_database() -> None:
+    modules = "app auth crypto health masking process settings telemetry testing tokens"
+    program = f"import sys, {', '.join(f'yijian_common.{name}' for name in modules.split())}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 - ours
+    loaded = set(done.stdout.split())
+    assert not loaded & {"asyncpg", "sqlalchemy", "alembic", "opentelemetry.sdk", "requests"}
