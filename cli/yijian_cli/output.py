@@ -1,8 +1,9 @@
 """How a command says what it found: a table for people, JSON for machines, one sentence when it cannot."""
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from typing import Annotated, Any, ClassVar
 
 import typer
 from rich.console import Console
@@ -18,7 +19,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine."
 
 
 class Commands(TyperGroup):
-    """Ends a command that cannot go on with its one sentence instead of a stack of frames."""
+    """Ends a command that cannot go on with its one sentence instead of a stack of frames.
+
+    `on_demand` names groups by the module that holds their `app`; it is loaded when the group is asked for, because
+    the engine behind some of them takes longer to load than most commands to run.
+    """
+
+    on_demand: ClassVar[Mapping[str, str]] = {}
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *self.on_demand]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name in self.on_demand:
+            command = typer.main.get_command(import_module(self.on_demand[cmd_name]).app)
+            command.name = cmd_name
+            return command
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: Any) -> Any:
         try:

@@ -9,6 +9,7 @@ from yijian_embedded.home import default_home
 from yijian_embedded.platform import Platform
 
 from yijian_cli.output import AsJson, console, print_json, print_table
+from yijian_cli.population import ensure_population
 
 
 def this_platform() -> Platform:
@@ -24,6 +25,8 @@ def up(
     """Start what is not running, and wait until all of it is ready."""
     began = time.monotonic()
     platform = this_platform()
+    if not infra_only:
+        ensure_population(platform.home)
     with console.status("Starting Kafka, Postgres and the services …"):
         platform.up(services=not infra_only)
     if as_json:

@@ -6,18 +6,23 @@ Used by `pytest_plugins = ["yijian_embedded.testing"]` in the root conftest.
 import fcntl
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Protocol
 from uuid import uuid4
 
 import pytest
 from confluent_kafka.admin import AdminClient
 from yijian_contracts.topics import Topic
+from yijian_examples.records import write_records
 
 from yijian_embedded.credentials import KafkaCredentials
 from yijian_embedded.home import CHECKOUT, make_private_folder
 from yijian_embedded.kafka_access import allow, create_topics, delete_topics, topic_access, withdraw_topic_access
 from yijian_embedded.platform import Platform
 from yijian_embedded.postgres_access import connect, drop_database, ensure_database
+
+FAMILIES = 200
 
 
 class FreshDatabase(Protocol):
@@ -63,6 +68,23 @@ def platform() -> Iterator[Platform]:
         if _nobody_else_uses(users.fileno()) and ours.exists():
             shared.down()
             ours.unlink()
+
+
+@pytest.fixture(scope="session")
+def running_platform() -> Iterator[Platform]:
+    """Everything: Kafka, Postgres, identity, approval and the seven departments, each at `platform.url(name)`.
+
+    In a folder of its own, so that none of the fictitious families 1 to `FAMILIES` has applied yet. A test takes
+    families that no other test takes; whoever kills or scripts something puts it back.
+    """
+    folder = Path(mkdtemp(prefix="platform-", dir=make_private_folder(CHECKOUT / ".yijian" / "test")))
+    running = Platform(folder)
+    try:
+        write_records(running.home.records, FAMILIES)
+        running.up()
+        yield running
+    finally:
+        running.clean()
 
 
 @pytest.fixture(scope="session")
