@@ -5,6 +5,7 @@ import contextlib
 import ssl
 from collections.abc import Sequence
 from typing import Any
+from zlib import crc32
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -62,7 +63,13 @@ def build_producer(settings: KafkaSettings, tuning: Tuning) -> AIOKafkaProducer:
         max_batch_size=128 * 1024,
         max_request_size=MAX_MESSAGE_BYTES,
         request_timeout_ms=int(tuning.send_timeout * 1000),
+        partitioner=_partition,
     )
+
+
+def _partition(key: bytes | None, every: Sequence[int], _available: Sequence[int]) -> int:
+    """One key, one partition. Ours are not the partitions of other languages' clients, and nothing relies on that."""
+    return every[crc32(key or b"") % len(every)]
 
 
 def build_consumer(settings: KafkaSettings, tuning: Tuning, *, group: str) -> AIOKafkaConsumer:

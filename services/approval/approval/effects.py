@@ -34,7 +34,7 @@ from approval.disclosure import disclose
 from approval.engine import CancelTask, Complete, Deliver, OpenIncident, RequestTask, task_id
 from approval.life_event import LifeEvent
 from approval.life_events_registry import LifeEvents
-from approval.rows import Form, Held
+from approval.rows import Answer, Form, Held
 
 SOURCE = "approval"
 # An unanswered task is asked again well before its record expires with the topic (8 days).
@@ -150,7 +150,7 @@ class Effects:
         for effect in held.effects:
             match effect:
                 case Deliver(task=task, answer=answer):
-                    held.answers[task.key] = answer.personal
+                    held.answers[task.key] = Answer.of(answer.personal)
                     self._deliver(held, task, life_event, forms[application.id, application.form_revision], work, at)
                 case RequestTask(task=task, again=again):
                     self._request(held, task, life_event, forms[application.id, task.form_revision], work, again=again)

@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from yijian_contracts.departments import departments
-from yijian_contracts.events import AnswerParts
 
 from approval.application import Application, Task
 from approval.engine import Entry
 from approval.life_event import LifeEvent, Matter
 from approval.queries import Received
-from approval.rows import Held
+from approval.rows import Answer, Held
 from approval.schemas import (
     ApplicationOut,
     ApplicationSummary,
@@ -97,7 +96,7 @@ def application_detail(held: Held, life_event: LifeEvent, received: Mapping[str,
     )
 
 
-def _task(task: Task, matter: Matter, answer: AnswerParts | None, received: Received | None) -> TaskOut:
+def _task(task: Task, matter: Matter, answer: Answer | None, received: Received | None) -> TaskOut:
     names = {document.code: document.name for document in matter.documents}
     return TaskOut(
         key=task.key,

@@ -1,6 +1,5 @@
 """How an application is kept: read and written many at a time, always locked in the order of their ids."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +16,30 @@ from approval.application import Application, dump, load
 from approval.engine import Effect, Entry, Step
 
 Form = dict[str, Any]
-_entries = msgspec.json.Encoder()
+
+
+class Document(msgspec.Struct, frozen=True):
+    """A document that an answer issued."""
+
+    kind: str
+    number: str
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The personal part of a department's answer, as its application keeps it."""
+
+    outputs: dict[str, Any] = {}
+    documents: tuple[Document, ...] = ()
+
+    @classmethod
+    def of(cls, parts: AnswerParts) -> "Answer":
+        documents = tuple(Document(document.kind, document.number) for document in parts.documents)
+        return cls(outputs=dict(parts.outputs), documents=documents)
+
+
+_json = msgspec.json.Encoder()
+_answers = msgspec.json.Decoder(dict[str, Answer])
+_form = msgspec.json.Decoder(dict[str, Any])
 
 
 @dataclass(slots=True)
@@ -30,7 +52,7 @@ class Held:
     application: Application
     applicant: str
     data_key: DataKey
-    answers: dict[str, AnswerParts]
+    answers: dict[str, Answer]
     traceparent: str | None
     entries: list[Entry] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
@@ -46,21 +68,19 @@ class Held:
         return bool(self.entries)
 
     def outputs(self) -> dict[str, dict[str, Any]]:
-        return {key: dict(parts.outputs) for key, parts in self.answers.items()}
+        return {key: answer.outputs for key, answer in self.answers.items()}
 
 
 def _seal_answers(held: Held) -> bytes:
     if not held.answers:
         return b""
-    plain = json.dumps({key: parts.model_dump(mode="json") for key, parts in held.answers.items()})
-    return held.data_key.seal(plain.encode(), b"answers:" + held.application.id.bytes)
+    return held.data_key.seal(_json.encode(held.answers), b"answers:" + held.application.id.bytes)
 
 
-def _open_answers(sealed: bytes, data_key: DataKey, application_id: UUID) -> dict[str, AnswerParts]:
+def _open_answers(sealed: bytes, data_key: DataKey, application_id: UUID) -> dict[str, Answer]:
     if not sealed:
         return {}
-    plain = json.loads(data_key.open(sealed, b"answers:" + application_id.bytes))
-    return {key: AnswerParts.model_validate(parts) for key, parts in plain.items()}
+    return _answers.decode(data_key.open(sealed, b"answers:" + application_id.bytes))
 
 
 def _held(row: asyncpg.Record, keyring: Keyring) -> Held:
@@ -166,7 +186,7 @@ async def insert_forms(connection: Connection, forms: Sequence[tuple[Held, Form]
         [h.application.form_revision for h, _ in forms],
         [
             h.data_key.seal(
-                json.dumps(form, ensure_ascii=False).encode(),
+                _json.encode(form),
                 _form_place(h.application.id, h.application.form_revision),
             )
             for h, form in forms
@@ -191,7 +211,7 @@ async def read_forms(
     forms = {}
     for row in rows:
         place = (row["application_id"], row["revision"])
-        forms[place] = json.loads(wanted[place].open(row["sealed"], _form_place(*place)))
+        forms[place] = _form.decode(wanted[place].open(row["sealed"], _form_place(*place)))
     return forms
 
 
@@ -205,7 +225,7 @@ async def insert_entries(connection: Connection, held: Sequence[Held]) -> None:
         "INSERT INTO timeline (application_id, version, entry) SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[])",
         [application_id for application_id, _ in lines],
         [entry.version for _, entry in lines],
-        [_entries.encode(entry).decode() for _, entry in lines],
+        [_json.encode(entry).decode() for _, entry in lines],
     )
 
 
