@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from approval.life_events_registry import FOLDER
 from typer.testing import CliRunner, Result
+from yijian_cli import pace
 from yijian_cli.applications import read_application
 from yijian_cli.main import app
 from yijian_cli.population import application_of, ensure_population, find_example, standard_families
 from yijian_embedded.errors import PlatformError
-from yijian_embedded.home import Home
+from yijian_embedded.home import Home, write_private
 from yijian_examples.forms import FOLDER as EXAMPLES
 from yijian_examples.records import Population
 
@@ -95,3 +96,22 @@ def test_the_families_are_written_once_and_the_first_tells_the_example(tmp_path:
     assert standard_families(population)[:3] == [1, 7, 8]
     standard = json.loads((EXAMPLES / "standard.json").read_text(encoding="utf-8"))
     assert application_of(1, population).form["mother"] == standard["mother"]
+
+
+def test_a_demo_slows_the_departments_down_and_undoes_it_even_when_it_was_killed(tmp_path: Path):
+    script = Home(tmp_path).script_file("health")
+    write_private(script, pace.SCRIPT)
+
+    with pace.unhurried(Home(tmp_path)) as slowed:
+        assert slowed
+        assert script.read_text() == pace.SCRIPT
+    assert not script.exists()
+
+
+def test_a_demo_leaves_somebodys_own_script_alone(tmp_path: Path):
+    script = Home(tmp_path).script_file("health")
+    write_private(script, "[[rule]]\nmatter = 'B2'\n")
+
+    with pace.unhurried(Home(tmp_path)) as slowed:
+        assert not slowed
+    assert script.read_text() == "[[rule]]\nmatter = 'B2'\n"

@@ -4,7 +4,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Annotated
 
@@ -13,7 +13,6 @@ from approval.schemas import ApplicationOut
 from rich.console import Console
 from yijian_contracts.departments import departments
 from yijian_embedded.errors import PlatformError
-from yijian_embedded.home import write_private
 from yijian_embedded.platform import Platform
 from yijian_examples.records import Population
 
@@ -22,12 +21,11 @@ from yijian_cli.applications import api_for
 from yijian_cli.approval_api import ApprovalApi
 from yijian_cli.following import show_live
 from yijian_cli.output import console
+from yijian_cli.pace import PAUSE_S, unhurried
 from yijian_cli.platform import this_platform
 from yijian_cli.population import Filled, application_of, ensure_population, standard_families
 
 LIFE_EVENT = "birth"
-PAUSE_S = 0.6
-SCRIPT = f"[[rule]]\ndelay_seconds = {PAUSE_S}\npay_after_seconds = {PAUSE_S}\n"
 TIMELINE = "时间线：谁做了什么"
 WIDTH = 120
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -43,7 +41,9 @@ def demo(
     platform = this_platform()
     console.print("一件 · 出生一件事", style="bold")
     with _signals_end_it(), _at_work(platform) as population:
-        with _unhurried(platform, full_speed=full_speed):
+        with nullcontext(False) if full_speed else unhurried(platform.home) as slowed:
+            if slowed:
+                _say(f"  为便于观看，演示中每个部门收到事项后停 {PAUSE_S} 秒再办理（--full-speed 不停）。", "dim")
             api, filled = _next_family(population)
             application = _show(api, filled)
         _tell(api, application)
@@ -77,27 +77,6 @@ def _restore(platform: Platform, before: set[str]) -> None:
         if status.state != "stopped" and status.name not in before | {"kafka", "postgres"}:
             platform.stop_service(status.name)
     _say("\nThe platform was up before and stays up; `make down` stops it.", "dim")
-
-
-@contextmanager
-def _unhurried(platform: Platform, *, full_speed: bool) -> Iterator[None]:
-    """Each department takes a moment over each task, so that there is something to watch; a script of yours stands."""
-    scripts = [platform.home.script_file(code) for code in departments()]
-    if full_speed or any(script.exists() for script in scripts):
-        yield
-        return
-    for script in scripts:
-        write_private(script, SCRIPT)
-    console.print(
-        f"  为便于观看，演示中每个部门收到事项后停 {PAUSE_S} 秒再办理（--full-speed 不停）。",
-        style="dim",
-        highlight=False,
-    )
-    try:
-        yield
-    finally:
-        for script in scripts:
-            script.unlink(missing_ok=True)
 
 
 def _next_family(population: Population) -> tuple[ApprovalApi, Filled]:

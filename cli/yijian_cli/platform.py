@@ -8,6 +8,7 @@ import typer
 from yijian_embedded.home import default_home
 from yijian_embedded.platform import Platform
 
+from yijian_cli import pace
 from yijian_cli.output import AsJson, console, print_json, print_table
 from yijian_cli.population import ensure_population
 
@@ -27,6 +28,7 @@ def up(
     platform = this_platform()
     if not infra_only:
         ensure_population(platform.home)
+        pace.undo(platform.home)
     with console.status("Starting Kafka, Postgres and the services …"):
         platform.up(services=not infra_only)
     if as_json:
