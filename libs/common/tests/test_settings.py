@@ -55,6 +55,7 @@ def test_roles_are_a_comma_list(environment: pytest.MonkeyPatch) -> None:
         ("YIJIAN_DATABASE_URL", ""),
         ("YIJIAN_KAFKA_PASSWORD", None),
         ("YIJIAN_KEY_FILE", None),
+        ("YIJIAN_FAULTPOINT", "relay-after-send"),
     ],
 )
 def test_an_odd_value_is_named_and_not_repeated(

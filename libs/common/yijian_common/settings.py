@@ -77,11 +77,18 @@ class ProcessSettings(BaseSettings):
     trace_sample_ratio: float = Field(default=0.01, ge=0, le=1)
     trusted_proxies: str = ""
     drain_delay_seconds: float = Field(default=0, ge=0, le=5)
+    faultpoint: str = ""
 
     @model_validator(mode="before")
     @classmethod
     def _audience_is_the_service(cls, values: dict[str, object]) -> dict[str, object]:
         return values if values.get("audience") else {**values, "audience": values.get("service", "")}
+
+    @model_validator(mode="after")
+    def _being_killed_is_for_tests(self) -> Self:
+        if self.in_production and self.faultpoint:
+            raise ValueError("YIJIAN_FAULTPOINT kills the process to test it; it is refused in production")
+        return self
 
     @property
     def in_production(self) -> bool:

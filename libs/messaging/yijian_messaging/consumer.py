@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from yijian_messaging import kafka, metrics
+from yijian_messaging.faultpoints import FaultPoint, reach
 from yijian_messaging.inbox import inbox_key
 from yijian_messaging.record import Decoded, Message, Record, Rejected
 from yijian_messaging.settings import PRODUCTION, KafkaSettings, Tuning
@@ -290,6 +291,8 @@ class Consumer(Generic[T, C]):
                 await self._forget(transaction, rejected)
             if poison:
                 await transaction.bury(self.name, poison)
+            reach(FaultPoint.BATCH_BEFORE_COMMIT)
+        reach(FaultPoint.BATCH_AFTER_COMMIT)
         metrics.RECORDS.labels(self.name).inc(len(batch))
         metrics.BATCH.labels(self.name).observe(len(batch))
         metrics.DUPLICATES.labels(self.name).inc(len(messages) - len(fresh))

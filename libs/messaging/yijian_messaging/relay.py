@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from yijian_messaging import kafka, metrics
+from yijian_messaging.faultpoints import FaultPoint, reach
 from yijian_messaging.settings import PRODUCTION, KafkaSettings, Tuning
 from yijian_messaging.store import Store, Unsent
 
@@ -101,12 +102,14 @@ class Relay:
         rows = await self._store.unsent(self._shards, self._tuning.relay_batch)
         if not rows:
             return 0
+        reach(FaultPoint.RELAY_BEFORE_SEND)
         try:
             acknowledged = await self._produce(rows)
         except (*kafka.PRODUCER_LOST, TimeoutError, asyncio.CancelledError):
             # What became of the rows is unknown: they are sent again by a new producer, under the same ids.
             await self._discard_producer()
             raise
+        reach(FaultPoint.RELAY_AFTER_SEND)
         if acknowledged:
             await self._store.mark_sent(self._owner, [row.row for row in acknowledged])
             metrics.SENT.labels(self._kafka.username or "relay").inc(len(acknowledged))

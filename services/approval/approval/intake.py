@@ -11,6 +11,7 @@ import structlog
 from yijian_common.database import Connection
 from yijian_common.errors import ServiceUnavailable
 from yijian_messaging import Store
+from yijian_messaging.faultpoints import FaultPoint, reach
 
 from approval.actions.submission import Outcome, Submission, submit_applications
 from approval.effects import Effects
@@ -69,6 +70,7 @@ class Intake:
         try:
             async with self._store.transaction() as transaction:
                 outcomes = await submit_applications(transaction, [s for s, _ in batch], effects=self._effects)
+                reach(FaultPoint.INTAKE_BEFORE_COMMIT)
         except Exception as error:  # noqa: BLE001 - every failure is handed to whoever waits for this outcome
             if len(batch) > 1 and not self._store.is_transient(error):
                 log.warning("intake_batch_failed", size=len(batch), error=type(error).__name__)
@@ -79,6 +81,7 @@ class Intake:
                 if not future.done():
                     future.set_exception(error)
             return
+        reach(FaultPoint.INTAKE_AFTER_COMMIT)
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             if not future.done():
                 future.set_result(outcome)
