@@ -40,7 +40,8 @@ class Bench:
         self.start_services({})
 
     def down(self) -> None:
-        self.platform.down()
+        """Stop everything and leave nothing behind."""
+        self.platform.clean()
 
     def start_services(self, settings: Mapping[str, str]) -> None:
         for service in SERVICES:

@@ -10,9 +10,13 @@ from yijian_cli.output import Commands
 
 
 class Yijian(Commands):
-    """The groups that work with approval's engine."""
+    """The commands that work with approval's engine, or measure it."""
 
-    on_demand: ClassVar[Mapping[str, str]] = {"life-event": "yijian_cli.life_events", "tasks": "yijian_cli.tasks"}
+    on_demand: ClassVar[Mapping[str, str]] = {
+        "bench": "yijian_cli.bench",
+        "life-event": "yijian_cli.life_events",
+        "tasks": "yijian_cli.tasks",
+    }
 
 
 app = typer.Typer(

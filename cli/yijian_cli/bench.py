@@ -1,0 +1,45 @@
+"""`yijian bench`: measure the whole pipeline on this machine."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from yijian_bench.main import Plan, run, show_or_dump
+from yijian_embedded.home import CHECKOUT
+
+from yijian_cli.output import AsJson, console, errors
+
+app = typer.Typer()
+QUICK = Plan(applications=500, steady_seconds=15, stored=(0,))
+HOME = CHECKOUT / ".yijian" / "bench"
+
+
+@app.command()
+def bench(
+    *,
+    quick: Annotated[bool, typer.Option(help="A minute's look instead of the whole measurement.")] = False,
+    applications: Annotated[int, typer.Option(min=50, help="Applications for each measurement at saturation.")] = 4000,
+    stored: Annotated[str, typer.Option(help="Sizes to measure at: applications already stored.")] = "0,10000,100000",
+    folder: Annotated[Path, typer.Option(help="Where the platform under measurement keeps its data.")] = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Measure applications per second, latency and CPU time, in a platform of its own that is removed afterwards.
+
+    HTTP in, tokens, encryption, Kafka, seven departments, Postgres with fsync: everything is on. Beside it, in the
+    same run, the same programs take one message at a time.
+    """
+    plan = QUICK if quick else Plan(applications=applications, stored=_sizes(stored))
+    # Progress goes to stderr, so that --json leaves nothing but JSON on stdout.
+    measurements = asyncio.run(run(folder, plan, errors))
+    show_or_dump(measurements, console, as_json=as_json)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        sizes = tuple(int(part) for part in text.replace("_", "").split(","))
+    except ValueError:
+        raise typer.BadParameter("--stored takes whole numbers separated by commas, such as 0,10000") from None
+    if list(sizes) != sorted(set(sizes)) or min(sizes) < 0:
+        raise typer.BadParameter("--stored takes ascending sizes, since applications are only ever added")
+    return sizes
