@@ -1,10 +1,10 @@
 # What a person types. Needs git, make and Python >= 3.11; everything else is installed into .venv and .yijian.
 BIN := .venv/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml, \
-	libs/* services/* departments/* cli deploy/embedded examples)))
+	libs/* services/* departments/* cli deploy/embedded examples bench)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test lint typecheck bench lock clean FORCE
+.PHONY: help install up down status demo test lint typecheck contracts bench lock clean FORCE
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -42,6 +42,11 @@ lint: install ## Check style, format and who may import whom
 typecheck: install ## Check types
 	@$(BIN)/mypy $(MEMBERS)
 
+contracts: install ## Write anew what is generated from the code: docs/events.md, docs/contracts
+	@$(BIN)/python -m yijian_contracts.generate docs
+	@$(BIN)/python -m approval.openapi docs/contracts/openapi/approval.json
+	@$(BIN)/python -m identity.openapi docs/contracts/openapi/identity.json
+
 bench: install ## Measure the whole pipeline on this machine
 	@$(BIN)/yijian bench
 
@@ -53,4 +58,4 @@ lock: install ## Resolve anew what is pinned: Python packages and Kafka's jars
 
 clean: ## Stop everything; remove the data and what tools left behind
 	@if [ -x $(BIN)/yijian ]; then $(BIN)/yijian clean --yes; fi
-	@rm -rf .yijian .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis
+	@rm -rf .yijian .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis .schemathesis

@@ -7,6 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
+from yijian_common.openapi import describe
+
 routes = APIRouter(include_in_schema=False)
 
 _STYLE = """
@@ -17,12 +19,12 @@ summary { cursor: pointer } pre { overflow: auto; background: #f4f4f4; padding: 
 
 @routes.get("/openapi.json")
 async def openapi(request: Request) -> Response:
-    return JSONResponse(request.app.openapi())
+    return JSONResponse(describe(request.app))
 
 
 @routes.get("/docs")
 async def docs(request: Request) -> Response:
-    document = request.app.openapi()
+    document = describe(request.app)
     operations = [
         _operation(path, method, operation)
         for path, methods in document["paths"].items()

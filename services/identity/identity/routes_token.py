@@ -163,7 +163,8 @@ async def _bearer_of_person(
     return principal
 
 
-@routes.api_route("/userinfo", methods=["GET", "POST"], response_model=None, operation_id=None)
+@routes.get("/userinfo", response_model=None, operation_id="userinfo_get")
+@routes.post("/userinfo", response_model=None, operation_id="userinfo_post")
 async def userinfo(
     provider: Provider, principal: Annotated[Principal, Depends(_bearer_of_person)], response: Response
 ) -> dict[str, Any]:
