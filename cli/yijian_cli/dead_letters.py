@@ -32,7 +32,9 @@ from yijian_cli.wording import day_and_time
 OPEN = (LetterState.DEAD, LetterState.REPLAY)
 HANDLED_WITHIN_S = 15.0
 
-app = typer.Typer(no_args_is_help=True, help="Messages that a service could not handle: look, replay, discard.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Messages that a service could not handle: look, replay, discard."
+)
 
 LetterId = Annotated[int, typer.Argument(metavar="ID", help="The dead letter's number in that service.")]
 

@@ -15,7 +15,9 @@ from yijian_cli.wording import day_and_time
 DEAD_LETTER = "dead-letter"
 EVERYTHING = 1_000_000
 
-app = typer.Typer(no_args_is_help=True, help="What a person has to look at, and what operators did.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="What a person has to look at, and what operators did."
+)
 
 
 @app.command("list")

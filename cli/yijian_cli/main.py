@@ -5,17 +5,22 @@ from typing import ClassVar
 
 import typer
 
-from yijian_cli import applications, dead_letters, demo, doctor, incidents, platform, provision, topics
+from yijian_cli import doctor, platform, provision, topics
 from yijian_cli.output import Commands
 
 
 class Yijian(Commands):
-    """The commands that work with approval's engine, or measure it."""
+    """What speaks of applications, and so needs approval's engine, or measures it."""
 
     on_demand: ClassVar[Mapping[str, str]] = {
-        "bench": "yijian_cli.bench",
-        "life-event": "yijian_cli.life_events",
-        "tasks": "yijian_cli.tasks",
+        "demo": "yijian_cli.demo:demo",
+        "apply": "yijian_cli.applications:apply",
+        "watch": "yijian_cli.applications:watch",
+        "life-event": "yijian_cli.life_events:app",
+        "tasks": "yijian_cli.tasks:app",
+        "dead-letters": "yijian_cli.dead_letters:app",
+        "incidents": "yijian_cli.incidents:app",
+        "bench": "yijian_cli.bench:app",
     }
 
 
@@ -27,7 +32,6 @@ app = typer.Typer(
     help="Yijian, one application for a life event: run the platform on this machine and look into it.",
 )
 
-app.command()(demo.demo)
 app.command()(platform.up)
 app.command()(platform.down)
 app.command()(platform.status)
@@ -35,7 +39,3 @@ app.command()(platform.clean)
 app.command()(doctor.doctor)
 app.command()(topics.topics)
 app.command()(provision.provision)
-app.command()(applications.apply)
-app.command()(applications.watch)
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(incidents.app, name="incidents")

@@ -1,7 +1,7 @@
 """How a command says what it found: a table for people, JSON for machines, one sentence when it cannot."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Annotated, Any, ClassVar
 
@@ -21,8 +21,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine."
 class Commands(TyperGroup):
     """Ends a command that cannot go on with its one sentence instead of a stack of frames.
 
-    `on_demand` names groups by the module that holds their `app`; it is loaded when the group is asked for, because
-    the engine behind some of them takes longer to load than most commands to run.
+    `on_demand` names further commands and groups as `module:name`; the module is loaded when one is asked for, because
+    the engine behind some of them takes longer to load than most commands take to run.
     """
 
     on_demand: ClassVar[Mapping[str, str]] = {}
@@ -31,11 +31,13 @@ class Commands(TyperGroup):
         return [*super().list_commands(ctx), *self.on_demand]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name in self.on_demand:
-            command = typer.main.get_command(import_module(self.on_demand[cmd_name]).app)
-            command.name = cmd_name
-            return command
-        return super().get_command(ctx, cmd_name)
+        if cmd_name not in self.on_demand:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = self.on_demand[cmd_name].partition(":")
+        found = getattr(import_module(module), name)
+        command = typer.main.get_command(found if isinstance(found, typer.Typer) else _alone(found))
+        command.name = cmd_name
+        return command
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -43,6 +45,12 @@ class Commands(TyperGroup):
         except PlatformError as error:
             errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
             raise typer.Exit(1) from error
+
+
+def _alone(function: Callable[..., None]) -> typer.Typer:
+    app = typer.Typer(add_completion=False)
+    app.command()(function)
+    return app
 
 
 def print_json(value: object) -> None:
