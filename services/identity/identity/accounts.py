@@ -21,7 +21,7 @@ import asyncpg
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from yijian_common.crypto import Keyring
-from yijian_common.database import Connection, Pool, transaction
+from yijian_common.database import Connection, Pool, connection, transaction
 from yijian_common.tokens import Kind, RealNameLevel
 from yijian_contracts.areas import is_area_code
 from yijian_contracts.departments import departments
@@ -79,6 +79,21 @@ ON CONFLICT (person_id) DO UPDATE SET
 """
 
 
+_LOADED = """
+INSERT INTO loaded_files (digest, fictitious_allowed) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING true
+"""
+
+
+async def refuse_fictitious(pool: Pool) -> None:
+    """Raises `AccountsFileError` when this database was ever loaded where fictitious people are allowed."""
+    async with connection(pool) as held:
+        if await held.fetchval("SELECT EXISTS (SELECT FROM loaded_files WHERE fictitious_allowed)"):
+            raise AccountsFileError(
+                "this database was loaded outside production and may hold fictitious people of region 99;"
+                " give production a database of its own"
+            )
+
+
 async def load_accounts(pool: Pool, keyring: Keyring, path: Path, *, allow_fictitious: bool) -> int:
     """Load the accounts of `path` in one transaction; returns how many (0 when this very file is loaded already).
 
@@ -94,9 +109,7 @@ async def load_accounts(pool: Pool, keyring: Keyring, path: Path, *, allow_ficti
         raise AccountsFileError(f"the accounts file {path} cannot be read: {error.strerror}") from None
     async with transaction(pool) as held:
         await held.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        if not await held.fetchval(
-            "INSERT INTO loaded_files VALUES ($1) ON CONFLICT DO NOTHING RETURNING true", digest
-        ):
+        if not await held.fetchval(_LOADED, digest, allow_fictitious):
             return 0
         await held.execute("SET LOCAL statement_timeout = '60s'")
         return await _load(held, keyring, path, allow_fictitious=allow_fictitious)

@@ -14,7 +14,7 @@ from yijian_common.process import Parts, StartError, run
 from yijian_common.settings import load_settings
 
 from identity import discovery, routes_authorize, routes_development, routes_token
-from identity.accounts import load_accounts
+from identity.accounts import load_accounts, refuse_fictitious
 from identity.client_secrets import register_secrets
 from identity.clients import registry
 from identity.errors import AccountsFileError, AuthorizationRefusedError, OAuthError, UnsafeRequestError
@@ -39,6 +39,8 @@ async def open_provider(settings: IdentitySettings, pool: Pool) -> OpenIdProvide
     try:
         keyring = Keyring.load(settings.key_file, settings.cipher)
         pairwise = read_keys(settings.pairwise_key_file) if settings.pairwise_key_file else {}
+        if settings.in_production:
+            await refuse_fictitious(pool)
         if settings.accounts_file is not None:
             await load_accounts(pool, keyring, settings.accounts_file, allow_fictitious=not settings.in_production)
     except (KeyFileError, AccountsFileError) as error:

@@ -78,7 +78,7 @@ async def test_nothing_of_a_person_lies_in_clear(provider: OpenIdProvider, tmp_p
 
 
 async def test_a_hundred_thousand_take_seconds(provider: OpenIdProvider, tmp_path: Path) -> None:
-    """A fifth of them, in a fifth of the time."""
+    """A fifth of them, in a fifth of the time; the processor's time, since other tests share the machine."""
     people = (
         {
             **CITIZEN,
@@ -88,9 +88,9 @@ async def test_a_hundred_thousand_take_seconds(provider: OpenIdProvider, tmp_pat
         for number in range(MANY)
     )
     path = write(tmp_path, *people)
-    began = time.perf_counter()
+    began = time.process_time()
     assert await load(provider, path) == MANY
-    assert time.perf_counter() - began < 6
+    assert time.process_time() - began < 3
     assert await provider.pool.fetchval("SELECT count(*) FROM people WHERE account LIKE 'many-%'") == MANY
 
 
@@ -104,6 +104,15 @@ async def test_people_of_region_99_are_refused_in_production(
         update={"environment": Environment.PRODUCTION, "accounts_file": write(tmp_path, OFFICIAL)}
     )
     with pytest.raises(StartError, match="region 99"):
+        await open_provider(production, provider.pool)
+
+
+async def test_a_database_of_development_does_not_become_one_of_production(
+    provider: OpenIdProvider, tmp_path: Path, settings: IdentitySettings
+) -> None:
+    await load(provider, write(tmp_path, CITIZEN))
+    production = settings.model_copy(update={"environment": Environment.PRODUCTION, "accounts_file": None})
+    with pytest.raises(StartError, match="database of its own"):
         await open_provider(production, provider.pool)
 
 
