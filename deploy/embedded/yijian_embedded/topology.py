@@ -67,6 +67,8 @@ def environment(
         "YIJIAN_HTTP_HOST": "127.0.0.1",
         "YIJIAN_HTTP_PORT": str(ports[service.process_name]),
         **kafka.environment(),
+        # A process that was killed goes on where it was as soon as it is back.
+        "YIJIAN_INSTANCE": service.process_name,
         "YIJIAN_DATABASE_URL": database_url or f"sqlite:///{home.department_store(service.name)}",
         "YIJIAN_KEY_FILE": str(home.key_file(service.name)),
         "YIJIAN_IDENTITY_ISSUER": f"http://127.0.0.1:{ports['identity']}",

@@ -77,6 +77,14 @@ async def test_a_lease_that_ran_out_is_free(bench):
     assert await bench.store.lease_shards("alive", 30) == ALL_SHARDS
 
 
+async def test_who_comes_back_under_its_name_does_not_wait_for_its_former_lease(bench):
+    assert await bench.store.lease_shards("approval/a/1", 30) == ALL_SHARDS
+    await bench.store.release_predecessors("approval/b/")
+    assert await bench.store.lease_shards("approval/b/1", 30) == []
+    await bench.store.release_predecessors("approval/a/")
+    assert len(await bench.store.lease_shards("approval/a/2", 30)) == 8
+
+
 async def test_a_key_always_has_the_same_shard():
     assert shard_of("018f3c1e") == shard_of("018f3c1e")
     assert {shard_of(str(n)) for n in range(1000)} == set(ALL_SHARDS)

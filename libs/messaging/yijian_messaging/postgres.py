@@ -285,6 +285,15 @@ class PostgresStore:
             )
             await connection.execute("DELETE FROM outbox_relay WHERE owner = $1", owner)
 
+    async def release_predecessors(self, family: str) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(
+                "UPDATE outbox_lease SET owner = NULL WHERE shard IN"
+                " (SELECT shard FROM outbox_lease WHERE starts_with(owner, $1) ORDER BY shard FOR UPDATE)",
+                family,
+            )
+            await connection.execute("DELETE FROM outbox_relay WHERE starts_with(owner, $1)", family)
+
     async def unsent(self, shards: Sequence[int], limit: int) -> list[Unsent]:
         rows = await self._pool.fetch(
             """

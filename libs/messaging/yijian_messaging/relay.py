@@ -36,7 +36,9 @@ class Relay:
         self._store = store
         self._kafka = kafka
         self._tuning = tuning
-        self._owner = f"{kafka.username or 'relay'}-{os.getpid()}-{uuid4().hex[:12]}"
+        # A process that comes back under its instance's name is its predecessor's proof of death.
+        self._predecessors = f"{kafka.username or 'relay'}/{kafka.instance}/" if kafka.instance else None
+        self._owner = f"{self._predecessors or kafka.username or 'relay'}-{os.getpid()}-{uuid4().hex[:12]}"
         self._producer: AIOKafkaProducer | None = None
         self._shards: list[int] = []
         self._lease_until = 0.0
@@ -82,6 +84,9 @@ class Relay:
             task.cancel()
 
     async def _renew(self) -> None:
+        if self._predecessors is not None:
+            await self._store.release_predecessors(self._predecessors)
+            self._predecessors = None
         now = time.monotonic()
         if now >= self._renew_at:
             self._shards = await self._store.lease_shards(self._owner, self._tuning.lease)

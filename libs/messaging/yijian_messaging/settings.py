@@ -8,7 +8,7 @@ class KafkaSettings:
     """Where Kafka is and who we are there.
 
     `instance` names this process for static group membership: restarted under the same name it resumes its partitions
-    at once, instead of after the session time-out.
+    and its outbox's shards at once, instead of after the session time-out and the lease. No two may run under one name.
     """
 
     bootstrap: str

@@ -265,6 +265,14 @@ class SqliteStore:
             transaction.connection.execute("UPDATE outbox_lease SET owner = NULL WHERE owner = ?", (owner,))
             transaction.connection.execute("DELETE FROM outbox_relay WHERE owner = ?", (owner,))
 
+    async def release_predecessors(self, family: str) -> None:
+        async with self.transaction() as transaction:
+            for statement in (
+                "UPDATE outbox_lease SET owner = NULL WHERE substr(owner, 1, ?) = ?",
+                "DELETE FROM outbox_relay WHERE substr(owner, 1, ?) = ?",
+            ):
+                transaction.connection.execute(statement, (len(family), family))
+
     async def unsent(self, shards: Sequence[int], limit: int) -> list[Unsent]:
         async with self._turn:
             rows = self._db.execute(

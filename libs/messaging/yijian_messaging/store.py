@@ -159,6 +159,9 @@ class Store(Protocol[C_co]):
     async def release_shards(self, owner: str) -> None:
         """Give the shards back, on a graceful stop."""
 
+    async def release_predecessors(self, family: str) -> None:
+        """Free the shards of owners whose names begin with `family`: they are known to be dead."""
+
     async def unsent(self, shards: Sequence[int], limit: int) -> list[Unsent]:
         """The oldest unsent rows of these shards, opened; keys with an unsendable row are left out."""
 
