@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka.admin import AdminClient
 from yijian_contracts.topics import Topic
+from yijian_examples.family import Kind
 from yijian_examples.records import write_records
 
 from yijian_embedded.credentials import KafkaCredentials
@@ -22,7 +23,12 @@ from yijian_embedded.kafka_access import allow, create_topics, delete_topics, to
 from yijian_embedded.platform import Platform
 from yijian_embedded.postgres_access import connect, drop_database, ensure_database
 
-FAMILIES = 200
+FAMILIES = 300
+
+# Those above 200 are the stories' of tests/e2e: ten of each kind, and from 261 on standard ones.
+KINDS = {201 + 10 * place + n: kind for place, kind in enumerate(Kind) for n in range(10)} | dict.fromkeys(
+    range(261, FAMILIES + 1), Kind.STANDARD
+)
 
 
 class FreshDatabase(Protocol):
@@ -80,7 +86,7 @@ def running_platform() -> Iterator[Platform]:
     folder = Path(mkdtemp(prefix="platform-", dir=make_private_folder(CHECKOUT / ".yijian" / "test")))
     running = Platform(folder)
     try:
-        write_records(running.home.records, FAMILIES)
+        write_records(running.home.records, FAMILIES, kinds=KINDS)
         running.up()
         yield running
     finally:
