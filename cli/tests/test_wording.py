@@ -127,9 +127,15 @@ def test_what_waits_counts_on_and_says_what_for():
 def test_what_a_department_received_stands_under_its_basis_by_where_it_came_from():
     law, consent = "《母婴保健法》第二十三条", "用于通知监护人"
     received = [
-        DisclosedFieldOut(name="mother_name", source="/mother/name", basis_kind="LAW", basis=law),
-        DisclosedFieldOut(name="sex", source="/newborns/*/sex", basis_kind="LAW", basis=law),
-        DisclosedFieldOut(name="birth_cert_no", source="B2.birth_cert_no", basis_kind="CONSENT", basis=consent),
+        DisclosedFieldOut(name="mother_name", title="mother_name", source="/mother/name", basis_kind="LAW", basis=law),
+        DisclosedFieldOut(name="sex", title="sex", source="/newborns/*/sex", basis_kind="LAW", basis=law),
+        DisclosedFieldOut(
+            name="birth_cert_no",
+            title="出生医学证明编号",
+            source="B2.birth_cert_no",
+            basis_kind="CONSENT",
+            basis=consent,
+        ),
     ]
 
     lines = printed(pages.disclosures(application(task(received=received)), SCHEMA)).splitlines()
@@ -138,7 +144,7 @@ def test_what_a_department_received_stands_under_its_basis_by_where_it_came_from
     assert told == [
         "卫生健康委员会 · 出生医学证明签发（首签） · 3 项",
         f"您同意：{consent}",
-        "“出生医学证明签发（首签）”的结果：birth_cert_no",
+        "“出生医学证明签发（首签）”的结果：出生医学证明编号",
         f"依据：{law}",
         "申请表·母亲信息：姓名",
         "申请表·新生儿：性别",

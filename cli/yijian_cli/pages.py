@@ -122,10 +122,10 @@ def _grounds(task: TaskOut, form_schema: Mapping[str, Any], matters: Mapping[str
 def source_and_name(
     received: DisclosedFieldOut, form_schema: Mapping[str, Any], matters: Mapping[str, str]
 ) -> tuple[str, str]:
-    """A part of the form and the field's title there; or the matter that gave it and the field's name."""
+    """A part of the form and the field's title there; or the matter that gave it and what it is called."""
     if not received.source.startswith("/"):
         matter = received.source.partition(".")[0]
-        return f"“{matters.get(matter, matter)}”的结果", received.name
+        return f"“{matters.get(matter, matter)}”的结果", received.title
     place = parse_pointer(received.source)
     titles = [(schema_at(form_schema, place[:depth]) or {}).get("title") for depth in range(1, len(place) + 1)]
     part, *rest = dict.fromkeys(title for title in titles if title) or (received.source,)

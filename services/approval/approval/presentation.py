@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from yijian_contracts.departments import departments
+from yijian_contracts.events import DisclosedField
 
 from approval.application import Application, Task
 from approval.engine import Entry
@@ -90,13 +91,13 @@ def application_detail(held: Held, life_event: LifeEvent, received: Mapping[str,
         name=life_event.name,
         expected_minutes=_minutes(life_event.expected.total_seconds()),
         tasks=[
-            _task(task, life_event.matters[task.matter], held.answers.get(task.key), received.get(task.key))
-            for task in application.tasks
+            _task(task, life_event, held.answers.get(task.key), received.get(task.key)) for task in application.tasks
         ],
     )
 
 
-def _task(task: Task, matter: Matter, answer: Answer | None, received: Received | None) -> TaskOut:
+def _task(task: Task, life_event: LifeEvent, answer: Answer | None, received: Received | None) -> TaskOut:
+    matter = life_event.matters[task.matter]
     names = {document.code: document.name for document in matter.documents}
     return TaskOut(
         key=task.key,
@@ -119,11 +120,24 @@ def _task(task: Task, matter: Matter, answer: Answer | None, received: Received 
             for d in (answer.documents if answer else ())
         ],
         received=[
-            DisclosedFieldOut(name=f.name, source=f.source, basis_kind=part.basis.kind, basis=part.basis.reference)
+            DisclosedFieldOut(
+                name=f.name,
+                title=_title(f, life_event),
+                source=f.source,
+                basis_kind=part.basis.kind,
+                basis=part.basis.reference,
+            )
             for part in (received.parts if received else ())
             for f in part.fields
         ],
     )
+
+
+def _title(received: DisclosedField, life_event: LifeEvent) -> str:
+    matter, _, output = received.source.partition(".")
+    if matter not in life_event.matters:
+        return received.name
+    return str(life_event.matters[matter].returns[output].get("title", received.name))
 
 
 def masked_number(number: str) -> str:

@@ -104,7 +104,10 @@ class DocumentOut(_Body):
 
 
 class DisclosedFieldOut(_Body):
+    """A field that a department received. `title` names an upstream matter's output in Chinese; else it is the name."""
+
     name: str
+    title: str
     source: str
     basis_kind: str
     basis: str
