@@ -23,7 +23,7 @@ def ensure_key_file(home: Home, name: str) -> None:
 
 
 def ensure_pairwise_key(home: Home) -> None:
-    """Make the key that identity and approval share, unless it is there (docs/decisions/identity-number-proof.md)."""
+    """Make the key that identity and approval share, unless it is there (docs/decisions/0001)."""
     if not home.pairwise_key_file.exists():
         write_private(home.pairwise_key_file, json.dumps({"approval": _random_key()}))
 

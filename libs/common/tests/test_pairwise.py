@@ -1,4 +1,4 @@
-"""A token proves a number without holding it (docs/decisions/identity-number-proof.md)."""
+"""A token proves a number without holding it (docs/decisions/0001-identity-number-proof.md)."""
 
 import json
 import os

@@ -2,7 +2,7 @@
 
 identity and one audience share a pairwise key. identity puts `id_proof(key, number)` into the tokens for that audience;
 the audience computes the same over the number written in a form and compares, in memory, with identity up or down.
-Why so: docs/decisions/identity-number-proof.md.
+Why so: docs/decisions/0001-identity-number-proof.md.
 """
 
 import hmac
