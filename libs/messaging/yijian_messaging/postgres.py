@@ -4,15 +4,14 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
-from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 
 from yijian_messaging.leases import Lease, share
 from yijian_messaging.letters import pack, unpack
+from yijian_messaging.outbox_days import keep_days
 from yijian_messaging.record import Outgoing, Record
 from yijian_messaging.shards import shard_of
 from yijian_messaging.store import (
@@ -38,8 +37,6 @@ PLANNER_SETTINGS = {
     "jit": "off",
 }
 
-SENT_DAYS = 8
-DAYS_AHEAD = 8
 INBOX_DAYS = 32
 
 _TRANSIENT = (
@@ -450,11 +447,7 @@ class PostgresStore:
         return [Incident(**dict(row)) for row in rows]
 
     async def housekeep(self) -> None:
-        today = datetime.now(UTC).date()
-        await self.prepare_days(today)
-        for day in await self._days_on_disk():
-            if day < today - timedelta(days=SENT_DAYS):
-                await self._drop_day(day)
+        await keep_days(self._pool)
         await self._pool.execute(
             """
             DELETE FROM inbox WHERE id IN
@@ -462,36 +455,6 @@ class PostgresStore:
             """,
             INBOX_DAYS,
         )
-
-    async def prepare_days(self, today: date) -> None:
-        """Create the outbox's partitions from yesterday on to `DAYS_AHEAD`, where they are not there."""
-        days = [today + timedelta(days=n) for n in range(-1, DAYS_AHEAD + 2)]
-        async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('outbox days'))")
-            for day, after in pairwise(days):
-                # The names are made from dates alone; DDL takes no parameters.
-                await connection.execute(
-                    f"CREATE TABLE IF NOT EXISTS outbox_{day:%Y%m%d} PARTITION OF outbox"
-                    f" FOR VALUES FROM ('{day}') TO ('{after}')"
-                )
-
-    async def _days_on_disk(self) -> list[date]:
-        rows = await self._pool.fetch(
-            """
-            SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-            WHERE i.inhparent = 'outbox'::regclass ORDER BY c.relname
-            """
-        )
-        return [
-            datetime.strptime(row["relname"].removeprefix("outbox_"), "%Y%m%d").replace(tzinfo=UTC).date()
-            for row in rows
-        ]
-
-    async def _drop_day(self, day: date) -> None:
-        async with self._pool.acquire() as connection, connection.transaction():
-            waiting: Any = await connection.fetchval("SELECT EXISTS (SELECT FROM outbox_unsent WHERE day = $1)", day)
-            if not waiting:
-                await connection.execute(f"DROP TABLE IF EXISTS outbox_{day:%Y%m%d}")
 
     def on_publish(self, wake: Waker) -> None:
         self._wakers.append(wake)
