@@ -24,7 +24,8 @@ from yijian_contracts.cloudevents import CloudEvent, decode, encode
 from yijian_contracts.departments import get_department
 from yijian_contracts.events import Event, TaskRequested
 from yijian_embedded.home import write_private
-from yijian_embedded.platform import Platform
+from yijian_embedded.platform import SERVICE_STOPPED_WITHIN_S, Platform
+from yijian_embedded.processes import stop
 from yijian_embedded.testing import KINDS
 from yijian_embedded.topology import SERVICES
 from yijian_examples.family import Family, Kind
@@ -103,9 +104,8 @@ class City:
         self.platform.start_service(name, settings=settings)
 
     def restart(self, *names: str, settings: Mapping[str, str] | None = None) -> None:
-        """Stop these processes and start them, with these settings in addition."""
-        for name in names:
-            self.stop(name)
+        """Stop these processes together and start them, with these settings in addition."""
+        stop(self.platform.home, names, within_s=SERVICE_STOPPED_WITHIN_S)
         for name in names:
             self.platform.start_service(name, settings=settings, wait=False)
         for name in names:

@@ -6,6 +6,7 @@ Resources (pools, clients) are opened and closed by `process.run`, so an app has
 from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from yijian_common import docs_page, health, problem_pages
 from yijian_common.access import Access
@@ -16,6 +17,10 @@ from yijian_common.problem_pages import Translation
 from yijian_common.settings import ProcessSettings, Role
 
 __all__ = ["create_app"]
+
+# FastAPI's own spans hold paths and queries, its logs the texts of exceptions, and both would begin a second trace:
+# what is observed of a request is `Access`'s to say.
+NO_TELEMETRY_OF_ITS_OWN: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def _no_translation(_: Exception) -> Problem | None:
@@ -36,7 +41,15 @@ def create_app(
     `ready` says why no work can be accepted (None when it can); `translate` maps errors of the infrastructure to
     problems (`database.problem_of`). Handlers find their resources on `request.app.state`.
     """
-    app = FastAPI(title=title, version=version, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app = FastAPI(
+        title=title,
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry=NO_TELEMETRY_OF_ITS_OWN,
+    )
     app.state.settings = settings
     app.state.process = ProcessState(ready=ready, serves_api=settings.plays(Role.API))
     problem_pages.register(app)

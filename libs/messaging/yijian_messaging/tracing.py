@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from yijian_messaging.record import Message
@@ -15,6 +16,9 @@ T = TypeVar("T")
 _propagator = TraceContextTextMapPropagator()
 _tracer = trace.get_tracer("yijian_messaging")
 
+# W3C Trace Context §3.2.2.5: the flags are bits, "sampled" is the lowest, and others may be set beside it.
+_SAMPLED = frozenset("13579bdf")
+
 
 @contextmanager
 def processing(consumer: str, messages: Sequence[Message[T]]) -> Iterator[list[Message[T]]]:
@@ -22,10 +26,10 @@ def processing(consumer: str, messages: Sequence[Message[T]]) -> Iterator[list[M
     traced = []
     spans = []
     for message in messages:
-        if message.traceparent is None or not message.traceparent.endswith("01"):
+        context = _sampled(message.traceparent)
+        if message.traceparent is None or context is None:
             traced.append(message)
             continue
-        context = _propagator.extract({"traceparent": message.traceparent})
         span = _tracer.start_span(f"process {consumer}", context=context, kind=trace.SpanKind.CONSUMER)
         span.set_attribute("messaging.destination.name", message.record.topic)
         span.set_attribute("messaging.message.id", message.id)
@@ -43,3 +47,11 @@ def processing(consumer: str, messages: Sequence[Message[T]]) -> Iterator[list[M
     finally:
         for span in spans:
             span.end()
+
+
+def _sampled(traceparent: str | None) -> Context | None:
+    """The context of a trace that is sampled; None for the others, and for what names no trace."""
+    if traceparent is None or traceparent[-1:] not in _SAMPLED:
+        return None
+    context = _propagator.extract({"traceparent": traceparent})
+    return context if trace.get_current_span(context).get_span_context().is_valid else None
