@@ -33,7 +33,7 @@ class BodyGuard:
             body = await self._read(headers, receive)
             if body is None:
                 return
-            if body and is_json(headers.get(b"content-type", b"")):
+            if body and any(is_json(value) for name, value in scope["headers"] if name == b"content-type"):
                 check_json(body)
         except Problem as problem:
             await respond(problem)(scope, receive, send)
@@ -74,7 +74,7 @@ def _headers(scope: Scope) -> dict[bytes, bytes]:
     return {name: value for name, value in scope["headers"] if name in _READ}
 
 
-_READ = frozenset({b"content-length", b"transfer-encoding", b"content-type"})
+_READ = frozenset({b"content-length", b"transfer-encoding"})
 
 
 def _check_target(scope: Scope) -> None:

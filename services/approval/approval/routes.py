@@ -117,7 +117,7 @@ async def validate_form(code: str, body: ValidateRequest, parts: Context, _: Cit
     responses={409: {"description": "An application for this child is under way"}},
 )
 async def submit_application(
-    request: Request, body: SubmitRequest, key: IdempotencyKey, parts: Context, citizen: Citizen
+    citizen: Citizen, request: Request, body: SubmitRequest, key: IdempotencyKey, parts: Context
 ) -> Response:
     """Submit an application. 202 means that it is stored and will be handled, whatever fails afterwards."""
     life_event = parts.life_events.get_current(body.life_event)
@@ -249,12 +249,12 @@ async def withdraw(application_id: UUID, parts: Context, citizen: Citizen) -> Ap
 
 @routes.post("/applications/{application_id}/corrections", tags=["applications"], response_model=ApplicationSummary)
 async def correct(
+    citizen: Citizen,
     request: Request,
     application_id: UUID,
     body: CorrectionRequest,
     key: IdempotencyKey,
     parts: Context,
-    citizen: Citizen,
 ) -> Response:
     """Correct exactly the fields that a department returned; it is then asked again."""
     fields = {field.pointer: field.value for field in body.fields}
