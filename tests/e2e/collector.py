@@ -60,9 +60,8 @@ def _spans(body: bytes) -> list[Span]:
     ]
 
 
-def _service(resource: object) -> str:
-    attributes = resource.resource.attributes  # type: ignore[attr-defined]
-    return next(a.value.string_value for a in attributes if a.key == "service.name")
+def _service(spans: ResourceSpans) -> str:
+    return next(a.value.string_value for a in spans.resource.attributes if a.key == "service.name")
 
 
 @contextmanager

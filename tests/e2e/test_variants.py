@@ -171,3 +171,27 @@ async def test_a_birth_at_home_is_decided_by_officials_and_the_mother_reads_why(
     assert sorted(t.key for t in done.tasks if not t.automatic) == ["B2-1", "B8"]
     received = [e for e in await mother.timeline(application) if e.kind is EntryKind.TASK_RECEIVED and e.task == "B2-1"]
     assert [(e.actor, e.note) for e in received] == [("health", "在家中出生，需核对接生证明或者亲子鉴定")]
+
+
+async def test_a_contribution_waits_until_it_is_paid(city: City):
+    one = city.families.take()
+    mother = city.resident(one.account)
+    assert not one.insurance.exempt
+
+    with city.script("taxation", {"matter": "B7"}):  # nobody pays
+        application = await mother.apply(form_of(one))
+        waiting = await mother.wait_for_state(application, B6_1=S.CLOSED, B7_1=S.SUSPENDED, B8=S.CLOSED)
+        assert task(waiting, "B7-1").reason == "已申报，等待缴费"
+    done = await mother.wait_until_over(application)
+
+    assert done.outcome is ApplicationOutcome.ALL_GRANTED
+    history = [state for e in await mother.timeline(application) if e.task == "B7-1" for state in e.states]
+    assert history == [
+        S.SUBMITTED,
+        S.ACCEPTED,
+        S.SUSPENDED,
+        S.IN_REVIEW,
+        S.DECIDED_APPROVED,
+        S.DELIVERED,
+        S.CLOSED,
+    ]

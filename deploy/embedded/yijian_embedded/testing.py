@@ -23,7 +23,7 @@ from yijian_embedded.kafka_access import allow, create_topics, delete_topics, to
 from yijian_embedded.platform import Platform
 from yijian_embedded.postgres_access import connect, drop_database, ensure_database
 
-FAMILIES = 300
+FAMILIES = 400
 
 # Those above 200 are the stories' of tests/e2e: ten of each kind, and from 261 on standard ones.
 KINDS = {201 + 10 * place + n: kind for place, kind in enumerate(Kind) for n in range(10)} | dict.fromkeys(

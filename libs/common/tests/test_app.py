@@ -17,6 +17,7 @@ MakeApp = Callable[..., FastAPI]
 MakeClient = Callable[[FastAPI], httpx.AsyncClient]
 JSON = {"Content-Type": "application/json"}
 SECRET = "990101199001010019"
+REQUEST_ID = "019ab1c2-7c0e-7d64-9c7e-012345678901"
 
 
 class Child(BaseModel):
@@ -190,9 +191,18 @@ async def test_a_body_that_dribbles_in_is_given_up(client: httpx.AsyncClient, mo
 
 
 @pytest.mark.parametrize(
-    ("offered", "kept"), [("abc-12345", True), ("x", False), ("a b c d e f", False), ("é" * 9, False)]
+    ("offered", "kept"),
+    [
+        ("0af7651916cd43dd8448eb211c80319c", True),
+        (REQUEST_ID, True),
+        ("x", False),
+        ("a b c d e f", False),
+        ("é" * 9, False),
+        (f"r-{SECRET}", False),
+        (f"{REQUEST_ID}-{SECRET}", False),
+    ],
 )
-async def test_a_request_id_is_taken_over_only_when_it_is_plain(
+async def test_a_request_id_is_taken_over_only_when_it_is_one_and_nothing_else(
     client: httpx.AsyncClient, offered: str, *, kept: bool
 ) -> None:
     answer = await client.get("/livez", headers={"X-Request-ID": offered.encode()})
@@ -223,11 +233,11 @@ async def test_metrics_name_the_route_and_not_the_path(client: httpx.AsyncClient
 
 
 async def test_a_log_line_holds_no_personal_data(client: httpx.AsyncClient, log: io.StringIO) -> None:
-    await client.get(f"/broken/{SECRET}?name=张三", headers={"X-Request-ID": "request-0001"})
+    await client.get(f"/broken/{SECRET}?name=张三", headers={"X-Request-ID": REQUEST_ID})
     failed, request = (json.loads(line) for line in log.getvalue().splitlines())
     assert failed["error"] == "RuntimeError"
     assert request["route"] == "/broken/{number}"
-    assert failed["request_id"] == request["request_id"] == "request-0001"
+    assert failed["request_id"] == request["request_id"] == REQUEST_ID
     assert SECRET not in log.getvalue()
     assert "张三" not in log.getvalue()
 

@@ -20,7 +20,8 @@ from yijian_common.telemetry import HTTP_ACTIVE, HTTP_SECONDS
 log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer(__name__)
 _propagator = TraceContextTextMapPropagator()
-_ACCEPTED_ID = re.compile(rb"[0-9A-Za-z-]{8,64}")
+# What proxies make, a UUID with or without hyphens: any freer shape would carry whatever somebody writes into the log.
+_ACCEPTED_ID = re.compile(rb"[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _QUIET = frozenset({"/livez", "/readyz", "/startupz", "/metrics"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
