@@ -7,7 +7,7 @@ from yijian_examples.family import Family
 
 
 def canaries(families: Iterable[Family], numbers: Iterable[str] = ()) -> set[bytes]:
-    """Names, identity numbers, mobiles, bank accounts and the `numbers` that were issued, as bytes to look for."""
+    """Names, addresses, identity numbers, mobiles, bank accounts and the issued `numbers`, as bytes to look for."""
     texts = {text for family in families for text in _of(family)} | set(numbers)
     return {encoded for text in texts for encoded in _encodings(text)}
 
@@ -15,6 +15,7 @@ def canaries(families: Iterable[Family], numbers: Iterable[str] = ()) -> set[byt
 def _of(family: Family) -> Iterator[str]:
     for person in (family.mother, family.father):
         yield from (person.name, person.id_no, person.mobile)
+    yield from (home.address for home in family.households)
     yield family.bank_account
     for child in family.delivery.newborns:
         yield child.surname + child.given_name
