@@ -37,6 +37,8 @@ PLANNER_SETTINGS = {
     "jit": "off",
 }
 
+# Whoever finds no free connection in this time is told so, instead of waiting behind everybody else.
+ACQUIRE_SECONDS = 2
 INBOX_DAYS = 32
 
 _TRANSIENT = (
@@ -192,7 +194,7 @@ class PostgresStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             async with connection.transaction():
                 transaction = PostgresTransaction(connection, self._sealer)
                 yield transaction

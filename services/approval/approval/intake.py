@@ -20,6 +20,7 @@ log = structlog.get_logger(__name__)
 
 BATCH = 64
 WAITING = 400
+PATIENCE_SECONDS = 3.0
 
 _Waiting = tuple[Submission, "asyncio.Future[Outcome]"]
 
@@ -40,13 +41,22 @@ class Intake:
         return None
 
     async def submit(self, submission: Submission) -> Outcome:
-        """The outcome of a submission: the answer to give, or the refusal. Raises `ServiceUnavailable` when full."""
+        """The outcome of a submission: the answer to give, or the refusal.
+
+        Raises `ServiceUnavailable` when too many wait, or the database takes too long: then the submission was taken
+        back, or its outcome is not known yet and the same key will find it.
+        """
         if len(self._waiting) >= WAITING:
             raise ServiceUnavailable("现在提交的人很多，请稍候再试。")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((submission, future))
         self._arrived.set()
-        return await future
+        done, _ = await asyncio.wait((future,), timeout=PATIENCE_SECONDS)
+        if not done:
+            self._waiting = [each for each in self._waiting if each[1] is not future]
+            future.cancel()
+            raise ServiceUnavailable
+        return future.result()
 
     async def run(self, stopping: asyncio.Event) -> None:
         # HTTP drains before components stop, so nobody is left waiting here.

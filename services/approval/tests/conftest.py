@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+import io
 import json
+import logging
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -15,13 +17,14 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import pytest_asyncio
+import structlog
 from approval.intake import Intake
 from approval.main import build
 from approval.routes import Parts
 from approval.settings import ApprovalSettings
 from fastapi import FastAPI
 from pydantic import SecretStr
-from yijian_common import pairwise
+from yijian_common import pairwise, telemetry
 from yijian_common.crypto import new_key_file
 from yijian_common.settings import Environment
 from yijian_common.testing import Issuer
@@ -100,6 +103,7 @@ async def serving(settings: ApprovalSettings) -> AsyncIterator[Service]:
     issuer = Issuer()
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
+        stack.enter_context(_logging_as_in_production(settings))
         app, components = await build(settings, stack)
         app.state.tokens = await issuer.verifier(AUDIENCE)
         app.state.process.started = True
@@ -114,6 +118,18 @@ async def serving(settings: ApprovalSettings) -> AsyncIterator[Service]:
         stopping.set()
         app.state.process.stopping.set()
         await asyncio.wait_for(running, 10)
+
+
+@contextmanager
+def _logging_as_in_production(settings: ApprovalSettings) -> Iterator[None]:
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level, structlog.get_config())
+    telemetry.configure(settings, stream=io.StringIO())
+    try:
+        yield
+    finally:
+        root.handlers[:], root.level = before[0], before[1]
+        structlog.configure(**before[2])
 
 
 @pytest.fixture

@@ -134,24 +134,35 @@ async def submit_applications(
     new = [s for s, answer in zip(submissions, earlier, strict=True) if answer is None]
     taken = await rows.insert_claims(connection, [(d, s.held.application.id) for s in new for d in s.claims])
     refused = {
-        s.held.application.id: holder
+        s.request.key_index: holder
         for s in new
         for digest in s.claims
         if (holder := taken.get(digest, s.held.application.id)) != s.held.application.id
     }
     if refused:
-        await _take_back(connection, [s for s in new if s.held.application.id in refused])
-    accepted = [s for s in new if s.held.application.id not in refused]
+        await _take_back(connection, [s for s in new if s.request.key_index in refused])
+    accepted = [s for s in new if s.request.key_index not in refused]
     if accepted:
         await _store(transaction, accepted, effects)
     return [
-        answer
-        if answer is not None
-        else await _refusal(connection, submission, refused[submission.held.application.id])
-        if submission.held.application.id in refused
-        else submission.response
+        await _outcome(connection, submission, answer, refused.get(submission.request.key_index))
         for submission, answer in zip(submissions, earlier, strict=True)
     ]
+
+
+async def _outcome(
+    connection: Connection, submission: Submission, earlier: Outcome | None, holder: UUID | None
+) -> Outcome:
+    """What one submission is told. `holder` has what it claims.
+
+    A repeat in the same batch as a request that was refused found an answer that was then taken back, so it is refused
+    as well.
+    """
+    if isinstance(earlier, Problem):
+        return earlier
+    if holder is not None:
+        return await _refusal(connection, submission, holder)
+    return earlier or submission.response
 
 
 async def _store(transaction: Transaction[Connection], accepted: Sequence[Submission], effects: Effects) -> None:
