@@ -152,7 +152,7 @@ class TaskReceived(_ResultEvent):
 
     @property
     def event_id(self) -> UUID:
-        return derived_ids.event_id(self.full_type(), self.task_id, self.status)
+        return derived_ids.event_id(self.full_type(), self.task_id, self.status, self.received_at.isoformat())
 
 
 class Outcome(StrEnum):

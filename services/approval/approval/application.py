@@ -44,7 +44,7 @@ _VERDICTS = {_S.RETURNED_FOR_CORRECTION, _S.DECIDED_APPROVED, _S.DECIDED_DENIED,
 NEXT: dict[TaskState, set[TaskState]] = {
     _S.DRAFT: {_S.SUBMITTED, _S.NOT_NEEDED, _S.BLOCKED} | _ENDS,
     _S.SUBMITTED: {_S.ACCEPTED, _S.REJECTED_ACCEPTANCE, _S.RETURNED_FOR_CORRECTION} | _ENDS,
-    _S.RETURNED_FOR_CORRECTION: {_S.SUBMITTED} | _ENDS,
+    _S.RETURNED_FOR_CORRECTION: {_S.SUBMITTED, _S.NOT_NEEDED} | _ENDS,
     _S.ACCEPTED: {_S.IN_REVIEW, _S.SUSPENDED} | _ENDS,
     _S.IN_REVIEW: {_S.SUSPENDED, _S.REJECTED_ACCEPTANCE} | _VERDICTS | _ENDS,
     _S.SUSPENDED: {_S.IN_REVIEW} | _ENDS,
@@ -85,7 +85,10 @@ class Need(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One matter for one child, or for the whole application. Times are UTC instants."""
+    """One matter for one child, or for the whole application. Times are UTC instants.
+
+    `digests` tell answers apart, one for each attempt that was answered; they are keyed, since an answer is personal.
+    """
 
     key: str
     matter: str
@@ -103,7 +106,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     automatic: bool = False
     reason: str = ""
     corrections: tuple[Correction, ...] = ()
-    answer_digest: str = ""
+    digests: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
 
     @property

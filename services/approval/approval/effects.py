@@ -28,10 +28,10 @@ from yijian_contracts.events import (
 from yijian_messaging import Outgoing, Transaction
 
 from approval import rows
-from approval.application import ApplicationStatus, Task
+from approval.application import Task
 from approval.claims import Parties, claim_values_of_answer, parties
 from approval.disclosure import disclose
-from approval.engine import CancelTask, Complete, Deliver, OpenIncident, RequestTask, task_id
+from approval.engine import CancelTask, Complete, Deliver, OpenIncident, RequestTask, Withdraw, task_id
 from approval.life_event import LifeEvent
 from approval.life_events_registry import LifeEvents
 from approval.rows import Answer, Form, Held
@@ -162,15 +162,17 @@ class Effects:
                     # Whoever got everything has nothing left to apply for; anyone else may apply again.
                     if application.outcome is not ApplicationOutcome.ALL_GRANTED:
                         work.over.append(application.id)
+                case Withdraw():
+                    work.say(
+                        ApplicationWithdrawn(
+                            application_id=application.id, life_event=application.life_event, withdrawn_at=at
+                        ),
+                        held,
+                    )
+                    work.next_looks[application.id] = None
+                    work.over.append(application.id)
                 case OpenIncident():
                     work.incidents.append(effect)
-        if application.status is ApplicationStatus.WITHDRAWN:
-            work.say(
-                ApplicationWithdrawn(application_id=application.id, life_event=application.life_event, withdrawn_at=at),
-                held,
-            )
-            work.over.append(application.id)
-            work.next_looks[application.id] = None
         work.say(
             ApplicationProgressed(application_id=application.id, version=application.version, progressed_at=at), held
         )

@@ -4,7 +4,6 @@ No database, no clock, no Kafka here: `at` is given, effects are returned for th
 the same answers leads to the same final state.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +16,6 @@ from yijian_contracts import derived_ids
 from yijian_contracts.events import (
     ApplicationOutcome,
     Outcome,
-    ReceivedStatus,
     TaskAnswered,
     TaskReceived,
     TaskUnprocessable,
@@ -37,6 +35,14 @@ from approval.application import (
 from approval.planning import PlannedTask
 
 S = TaskState
+
+# Where a receipt may lead from a state.
+_AHEAD: dict[TaskState, frozenset[TaskState]] = {
+    S.SUBMITTED: frozenset({S.ACCEPTED, S.IN_REVIEW, S.SUSPENDED}),
+    S.ACCEPTED: frozenset({S.IN_REVIEW, S.SUSPENDED}),
+    S.IN_REVIEW: frozenset({S.SUSPENDED}),
+    S.SUSPENDED: frozenset({S.IN_REVIEW}),
+}
 
 
 class EntryKind(StrEnum):
@@ -100,6 +106,11 @@ class Complete:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """The applicant took the application back."""
+
+
+@dataclass(frozen=True, slots=True)
 class OpenIncident:
     """A person has to look at this."""
 
@@ -108,7 +119,7 @@ class OpenIncident:
     summary: str
 
 
-Effect = RequestTask | CancelTask | Deliver | Complete | OpenIncident
+Effect = RequestTask | CancelTask | Deliver | Complete | Withdraw | OpenIncident
 
 
 @dataclass(slots=True)
@@ -134,7 +145,11 @@ class NotPossibleError(Exception):
 
 def task_id(application: Application, task: Task) -> UUID:
     """The id of the task's present attempt."""
-    return derived_ids.task_id(application.id, child=task.child, matter=task.matter, attempt=task.attempt)
+    return _attempt_id(application, task, task.attempt)
+
+
+def _attempt_id(application: Application, task: Task, attempt: int) -> UUID:
+    return derived_ids.task_id(application.id, child=task.child, matter=task.matter, attempt=attempt)
 
 
 def tasks_of(plan: Sequence[PlannedTask]) -> tuple[Task, ...]:
@@ -162,11 +177,15 @@ def start(application: Application, *, not_needed: Mapping[str, str], at: dateti
     step.note(EntryKind.SUBMITTED, at, actor="applicant")
     for task in application.tasks:
         if task.key in not_needed:
-            reason = not_needed[task.key]
-            step.change(msgspec.structs.replace(task, state=S.NOT_NEEDED, reason=reason, ended_at=at))
-            step.note(EntryKind.TASK_NOT_NEEDED, at, task=task.key, states=(S.NOT_NEEDED,), note=reason)
+            _drop(step, task, not_needed[task.key], at)
     _settle(step, at)
     return step
+
+
+def _drop(step: Step, task: Task, reason: str, at: datetime) -> None:
+    """A matter that does not apply is over."""
+    step.change(msgspec.structs.replace(task, state=S.NOT_NEEDED, reason=reason, ended_at=at))
+    step.note(EntryKind.TASK_NOT_NEEDED, at, task=task.key, states=(S.NOT_NEEDED,), note=reason)
 
 
 def withdraw(application: Application, *, at: datetime) -> Step:
@@ -176,6 +195,7 @@ def withdraw(application: Application, *, at: datetime) -> Step:
     step = Step(application)
     step.application = msgspec.structs.replace(application, status=ApplicationStatus.WITHDRAWN, completed_at=at)
     step.note(EntryKind.WITHDRAWN, at, actor="applicant")
+    step.effects.append(Withdraw())
     for task in application.tasks:
         if not task.terminal:
             if task.state in WITH_DEPARTMENT:
@@ -184,10 +204,17 @@ def withdraw(application: Application, *, at: datetime) -> Step:
     return step
 
 
-def correct(application: Application, *, task_key: str, replanned: Sequence[Task], at: datetime) -> Step:
+def correct(
+    application: Application,
+    *,
+    task_key: str,
+    replanned: Sequence[Task],
+    not_needed: Mapping[str, str],
+    at: datetime,
+) -> Step:
     """The applicant corrected what a department returned: the task is asked again, as a further attempt.
 
-    `replanned` is the plan for the corrected form. Tasks that no department knows of yet follow it.
+    `replanned` and `not_needed` are the plan for the corrected form. Tasks that no department knows of yet follow it.
     """
     task = application.find_task(task_key)
     if application.status is not ApplicationStatus.IN_PROGRESS or task is None:
@@ -195,34 +222,46 @@ def correct(application: Application, *, task_key: str, replanned: Sequence[Task
     if task.state is not S.RETURNED_FOR_CORRECTION:
         raise NotPossibleError("这个事项没有等待补正的内容。")
     plan = {planned.key: planned for planned in replanned}
+    if plan.keys() != {t.key for t in application.tasks} or _brought_back(application, not_needed):
+        raise NotPossibleError("这样修改会改变需要办理的事项，请撤回后重新申请。")
     step = Step(msgspec.structs.replace(application, form_revision=application.form_revision + 1))
-    for other in application.tasks:
-        planned = plan[other.key]
-        if other.state is S.DRAFT or other.key == task_key:
-            other = msgspec.structs.replace(other, mode=planned.mode, needs_person=planned.needs_person)  # noqa: PLW2901
-            step.change(other)
     step.note(EntryKind.TASK_CORRECTED, at, task=task_key, actor="applicant")
-    corrected = step.application.find_task(task_key) or task
-    _request(step, msgspec.structs.replace(corrected, attempt=task.attempt + 1, corrections=(), reason=""), at)
+    for other in application.tasks:
+        if other.key == task_key or other.state is S.DRAFT:
+            _follow(step, other, plan[other.key], not_needed.get(other.key), at)
+    corrected = step.application.find_task(task_key)
+    if corrected is not None and not corrected.terminal:
+        _request(step, msgspec.structs.replace(corrected, attempt=task.attempt + 1, corrections=(), reason=""), at)
+    _settle(step, at)
     return step
+
+
+def _brought_back(application: Application, not_needed: Mapping[str, str]) -> bool:
+    """Whether a matter that was over because it did not apply would apply now."""
+    return any(task.state is S.NOT_NEEDED and task.key not in not_needed for task in application.tasks)
+
+
+def _follow(step: Step, task: Task, planned: Task, not_needed: str | None, at: datetime) -> None:
+    """Take what the corrected form means for a task over."""
+    task = msgspec.structs.replace(task, mode=planned.mode, needs_person=planned.needs_person)
+    if not_needed is None:
+        step.change(task)
+        return
+    _drop(step, task, not_needed, at)
 
 
 # --- the departments -------------------------------------------------------------------------------------------------
 
 
 def receive(application: Application, event: TaskReceived, *, at: datetime) -> Step:
-    """A department has the task in its store and says what it does with it."""
+    """A department has the task in its store and says what it does with it. Receipts may come late: none leads back."""
     step = Step(application)
-    task = _addressed(step, event, at)
-    if task is None or task.state not in WITH_DEPARTMENT:
-        # An answer may overtake the receipt, and then the receipt says nothing new.
+    found = _addressed(step, event, at)
+    if found is None:
         return step
-    target = {
-        ReceivedStatus.ACCEPTED: S.ACCEPTED,
-        ReceivedStatus.IN_REVIEW: S.IN_REVIEW,
-        ReceivedStatus.SUSPENDED: S.SUSPENDED,
-    }[event.status]
-    if target is task.state:
+    task, attempt = found
+    target = TaskState(event.status)
+    if attempt != task.attempt or target not in _AHEAD.get(task.state, ()):
         return step
     states = _path(task.state, target)
     step.change(msgspec.structs.replace(task, state=target, reason=event.note))
@@ -230,21 +269,22 @@ def receive(application: Application, event: TaskReceived, *, at: datetime) -> S
     return step
 
 
-def answer(application: Application, event: TaskAnswered, *, at: datetime) -> Step:
-    """A department decided."""
+def answer(application: Application, event: TaskAnswered, *, digest: str, at: datetime) -> Step:
+    """A department decided. `digest` tells this answer from another one to the same attempt."""
     step = Step(application)
-    task = _addressed(step, event, at)
-    if task is None:
+    found = _addressed(step, event, at)
+    if found is None:
         return step
-    digest = answer_digest(event)
-    if task.answer_digest:
-        if task.answer_digest != digest:
+    task, attempt = found
+    if attempt <= len(task.digests):
+        if task.digests[attempt - 1] != digest:
             _ignore(step, event, task, at, "与已经记录的决定不一致", incident="answer-differs")
         return step
     if task.state not in WITH_DEPARTMENT:
         _ignore(step, event, task, at, "事项已经不在办理中", incident=None)
         return step
-    task = msgspec.structs.replace(task, answer_digest=digest, automatic=event.decided_by is None, reason=event.reason)
+    digests = (*task.digests, digest)
+    task = msgspec.structs.replace(task, digests=digests, automatic=event.decided_by is None, reason=event.reason)
     if event.outcome is Outcome.RETURNED:
         _return(step, task, event, at)
         return step
@@ -256,8 +296,11 @@ def answer(application: Application, event: TaskAnswered, *, at: datetime) -> St
 def report_unprocessable(application: Application, event: TaskUnprocessable, *, at: datetime) -> Step:
     """The department's program failed on the task; it waits there for a person."""
     step = Step(application)
-    task = _addressed(step, event, at)
-    if task is None or task.state not in WITH_DEPARTMENT:
+    found = _addressed(step, event, at)
+    if found is None:
+        return step
+    task, attempt = found
+    if attempt != task.attempt or task.state not in WITH_DEPARTMENT:
         return step
     step.note(EntryKind.TASK_UNPROCESSABLE, at, task=task.key, actor=event.department)
     step.effects.append(
@@ -298,34 +341,24 @@ def terminate(application: Application, *, task_key: str, reason: str, at: datet
 # --- rules -----------------------------------------------------------------------------------------------------------
 
 
-def answer_digest(event: TaskAnswered) -> str:
-    """What tells two answers apart: everything but the moment they were written down."""
-    content = event.model_dump_json(exclude={"decided_at"})
-    return hashlib.blake2b(content.encode(), digest_size=16).hexdigest()
-
-
-def _addressed(step: Step, event: TaskReceived | TaskAnswered | TaskUnprocessable, at: datetime) -> Task | None:
-    """The task that an event is about, when its sender is the one who was asked."""
+def _addressed(
+    step: Step, event: TaskReceived | TaskAnswered | TaskUnprocessable, at: datetime
+) -> tuple[Task, int] | None:
+    """The task that an event is about and which attempt at it, when its sender is the one who was asked."""
     application = step.application
     for task in application.tasks:
-        if task.matter == event.matter and task_id(application, task) == event.task_id:
-            if task.department != event.department:
+        if task.matter != event.matter:
+            continue
+        for attempt in range(task.attempt, 0, -1):
+            if _attempt_id(application, task, attempt) == event.task_id:
+                if task.department == event.department:
+                    return task, attempt
                 _ignore(step, event, task, at, "不是承办这个事项的部门", incident="wrong-department")
                 return None
-            return task
-    if any(_is_earlier_attempt(application, task, event.task_id) for task in application.tasks):
-        return None
     summary = f"{event.department} speaks of task {event.task_id}, which application {application.id} does not have"
     step.effects.append(OpenIncident("unknown-task", str(event.task_id), summary))
     step.note(EntryKind.ANSWER_IGNORED, at, actor=event.department, note="没有这个事项")
     return None
-
-
-def _is_earlier_attempt(application: Application, task: Task, given: UUID) -> bool:
-    return any(
-        derived_ids.task_id(application.id, child=task.child, matter=task.matter, attempt=attempt) == given
-        for attempt in range(1, task.attempt)
-    )
 
 
 def _ignore(
@@ -345,10 +378,7 @@ def _ignore(
 
 def _return(step: Step, task: Task, event: TaskAnswered, at: datetime) -> None:
     states = _path(task.state, S.RETURNED_FOR_CORRECTION)
-    # The next attempt has a task id of its own, so its answer is not held against this one.
-    step.change(
-        msgspec.structs.replace(task, state=S.RETURNED_FOR_CORRECTION, corrections=event.corrections, answer_digest="")
-    )
+    step.change(msgspec.structs.replace(task, state=S.RETURNED_FOR_CORRECTION, corrections=event.corrections))
     step.note(EntryKind.TASK_RETURNED, at, task=task.key, actor=event.department, states=states, note=event.reason)
 
 
@@ -432,6 +462,10 @@ def _complete(step: Step, at: datetime) -> None:
     step.note(EntryKind.COMPLETED, at, actor="approval", note=outcome)
 
 
+# The applicant's turn: nothing that a department says leads through it.
+_NO_WAY_THROUGH = frozenset({S.RETURNED_FOR_CORRECTION, S.SUBMITTED})
+
+
 @cache
 def _path(start: TaskState, goal: TaskState) -> tuple[TaskState, ...]:
     """The states after `start` up to `goal`, by the shortest way: an immediate answer implies acceptance and review."""
@@ -443,7 +477,7 @@ def _path(start: TaskState, goal: TaskState) -> tuple[TaskState, ...]:
             for state in _following(path[-1] if path else start):
                 if state is goal:
                     return (*path, state)
-                if state not in seen and state not in TERMINAL:
+                if state not in seen and state not in TERMINAL and state not in _NO_WAY_THROUGH:
                     seen.add(state)
                     found.append((*path, state))
         paths = found

@@ -9,11 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from yijian_common import database, idempotency
-from yijian_common.auth import require_citizen
+from yijian_common.auth import require_citizen, require_level
 from yijian_common.database import Connection, Pool
 from yijian_common.errors import Problem, Unprocessable
 from yijian_common.idempotency import IdempotencyKey, StoredResponse
-from yijian_common.tokens import Principal
+from yijian_common.tokens import Principal, RealNameLevel
 from yijian_messaging import Store
 
 from approval import presentation, queries
@@ -71,6 +71,7 @@ async def get_parts(request: Request) -> Parts:
 
 Context = Annotated[Parts, Depends(get_parts)]
 Citizen = Annotated[Principal, Depends(require_citizen)]
+ConfirmedCitizen = Annotated[Principal, Depends(require_level(RealNameLevel.L3))]
 
 
 @routes.get("/life-events", tags=["life events"])
@@ -117,7 +118,7 @@ async def validate_form(code: str, body: ValidateRequest, parts: Context, _: Cit
     responses={409: {"description": "An application for this child is under way"}},
 )
 async def submit_application(
-    citizen: Citizen, request: Request, body: SubmitRequest, key: IdempotencyKey, parts: Context
+    citizen: ConfirmedCitizen, request: Request, body: SubmitRequest, key: IdempotencyKey, parts: Context
 ) -> Response:
     """Submit an application. 202 means that it is stored and will be handled, whatever fails afterwards."""
     life_event = parts.life_events.get_current(body.life_event)

@@ -231,23 +231,26 @@ async def insert_entries(connection: Connection, held: Sequence[Held]) -> None:
 
 async def insert_claims(connection: Connection, claims: Sequence[tuple[bytes, UUID]]) -> dict[bytes, UUID]:
     """Claim digests for applications; returns, for those that are taken, by which application."""
-    if not claims:
-        return {}
-    ordered = sorted(claims)
-    rows = await connection.fetch(
-        """
-        INSERT INTO claim (digest, application_id) SELECT * FROM unnest($1::bytea[], $2::uuid[])
-        ON CONFLICT (digest) DO NOTHING RETURNING digest, application_id
-        """,
-        [digest for digest, _ in ordered],
-        [application_id for _, application_id in ordered],
-    )
-    got = {(row["digest"], row["application_id"]) for row in rows}
-    missed = [digest for digest, application_id in ordered if (digest, application_id) not in got]
-    if not missed:
-        return {}
-    rows = await connection.fetch("SELECT digest, application_id FROM claim WHERE digest = ANY($1)", missed)
-    return {row["digest"]: row["application_id"] for row in rows}
+    open_claims = sorted(claims)
+    holders: dict[bytes, UUID] = {}
+    while open_claims:
+        rows = await connection.fetch(
+            """
+            INSERT INTO claim (digest, application_id) SELECT * FROM unnest($1::bytea[], $2::uuid[])
+            ON CONFLICT (digest) DO NOTHING RETURNING digest, application_id
+            """,
+            [digest for digest, _ in open_claims],
+            [application_id for _, application_id in open_claims],
+        )
+        got = {(row["digest"], row["application_id"]) for row in rows}
+        missed = [claim for claim in open_claims if claim not in got]
+        rows = await connection.fetch(
+            "SELECT digest, application_id FROM claim WHERE digest = ANY($1)", [digest for digest, _ in missed]
+        )
+        holders |= {row["digest"]: row["application_id"] for row in rows}
+        # Who held it a moment ago let go of it in between: claim it again.
+        open_claims = [claim for claim in missed if claim[0] not in holders]
+    return holders
 
 
 async def release_claims(connection: Connection, ids: Sequence[UUID]) -> None:

@@ -86,12 +86,17 @@ def reply(application: Application, key: str, outcome: Outcome = Outcome.APPROVE
     return TaskAnswered.model_validate(fields | changes)
 
 
+def answered(application: Application, event: TaskAnswered, *, at: datetime) -> engine.Step:
+    """The engine's step, with any digest that tells two answers apart."""
+    return engine.answer(application, event, digest=event.model_dump_json(exclude={"decided_at"}), at=at)
+
+
 def approve_all(application: Application, *, but: dict[str, Outcome] | None = None) -> Application:
     """Answer whatever is asked until nothing is."""
     while asked := [t for t in application.tasks if t.state is S.SUBMITTED]:
         for task in asked:
             outcome = (but or {}).get(task.key, Outcome.APPROVED)
-            application = engine.answer(application, reply(application, task.key, outcome), at=NOON).application
+            application = answered(application, reply(application, task.key, outcome), at=NOON).application
     return application
 
 
@@ -102,9 +107,9 @@ def states(application: Application) -> dict[str, TaskState]:
 def test_a_task_is_requested_when_what_it_needs_is_there():
     application = submitted()
     assert states(application) == {"C1": S.SUBMITTED, "B2-1": S.DRAFT, "B4-1": S.DRAFT, "B5-1": S.DRAFT, "B8": S.DRAFT}
-    step = engine.answer(application, reply(application, "C1"), at=NOON)
+    step = answered(application, reply(application, "C1"), at=NOON)
     assert [e.task.key for e in step.effects if isinstance(e, RequestTask)] == ["B2-1"]
-    step = engine.answer(step.application, reply(application, "B2-1"), at=NOON)
+    step = answered(step.application, reply(application, "B2-1"), at=NOON)
     assert [e.task.key for e in step.effects if isinstance(e, RequestTask)] == ["B4-1", "B8"]
 
 
@@ -138,10 +143,10 @@ def test_one_twin_failing_does_not_hold_the_other():
 
 def test_the_family_benefit_waits_for_every_twin():
     application = submitted(2)
-    application = engine.answer(application, reply(application, "C1"), at=NOON).application
-    application = engine.answer(application, reply(application, "B2-1"), at=NOON).application
+    application = answered(application, reply(application, "C1"), at=NOON).application
+    application = answered(application, reply(application, "B2-1"), at=NOON).application
     assert states(application)["B8"] is S.DRAFT
-    application = engine.answer(application, reply(application, "B2-2", Outcome.REJECTED), at=NOON).application
+    application = answered(application, reply(application, "B2-2", Outcome.REJECTED), at=NOON).application
     assert states(application)["B8"] is S.SUBMITTED
 
 
@@ -156,17 +161,17 @@ def test_an_answer_delivers_its_documents_once():
     application = submitted(C1="未婚")
     parts = AnswerParts(documents=(IssuedDocument(kind="certificate", number="Z990000001"),))
     answer = reply(application, "B2-1", personal=parts)
-    first = engine.answer(application, answer, at=NOON)
+    first = answered(application, answer, at=NOON)
     assert [type(e) for e in first.effects] == [Deliver, RequestTask, RequestTask]
     assert first.entries[0].states == (S.ACCEPTED, S.IN_REVIEW, S.DECIDED_APPROVED, S.DELIVERED, S.CLOSED)
-    again = engine.answer(first.application, answer, at=NOON + timedelta(hours=1))
+    again = answered(first.application, answer, at=NOON + timedelta(hours=1))
     assert (again.application, again.effects, again.entries) == (first.application, [], [])
 
 
 def test_a_second_answer_that_differs_changes_nothing_and_opens_an_incident():
     application = submitted()
-    decided = engine.answer(application, reply(application, "C1"), at=NOON).application
-    step = engine.answer(decided, reply(application, "C1", Outcome.REJECTED), at=NOON)
+    decided = answered(application, reply(application, "C1"), at=NOON).application
+    step = answered(decided, reply(application, "C1", Outcome.REJECTED), at=NOON)
     assert states(step.application) == states(decided)
     assert [e.kind for e in step.effects if isinstance(e, OpenIncident)] == ["answer-differs"]
     assert step.entries[0].kind == "ANSWER_IGNORED"
@@ -174,18 +179,18 @@ def test_a_second_answer_that_differs_changes_nothing_and_opens_an_incident():
 
 def test_an_answer_from_the_wrong_department_changes_nothing_and_opens_an_incident():
     application = submitted()
-    step = engine.answer(application, reply(application, "C1", department=TAX), at=NOON)
+    step = answered(application, reply(application, "C1", department=TAX), at=NOON)
     assert states(step.application) == states(application)
     assert [e.kind for e in step.effects if isinstance(e, OpenIncident)] == ["wrong-department"]
 
 
 def test_an_answer_for_a_task_that_was_never_asked_changes_nothing():
     application = submitted()
-    step = engine.answer(application, reply(application, "B4-1"), at=NOON)
+    step = answered(application, reply(application, "B4-1"), at=NOON)
     assert states(step.application) == states(application)
     assert step.entries[0].kind == "ANSWER_IGNORED"
     unknown = reply(application, "C1", task_id=UUID(int=5))
-    step = engine.answer(application, unknown, at=NOON)
+    step = answered(application, unknown, at=NOON)
     assert [e.kind for e in step.effects if isinstance(e, OpenIncident)] == ["unknown-task"]
 
 
@@ -194,7 +199,7 @@ def test_withdrawing_tells_departments_and_later_answers_change_nothing():
     step = engine.withdraw(application, at=NOON)
     assert [e.task.key for e in step.effects if isinstance(e, CancelTask)] == ["C1"]
     assert set(states(step.application).values()) == {S.WITHDRAWN}
-    late = engine.answer(step.application, reply(application, "C1"), at=NOON)
+    late = answered(step.application, reply(application, "C1"), at=NOON)
     assert states(late.application) == states(step.application)
     assert [e.kind for e in late.entries] == ["ANSWER_IGNORED"]
     assert late.effects == []
@@ -204,7 +209,7 @@ def test_withdrawing_tells_departments_and_later_answers_change_nothing():
 
 def test_what_was_decided_before_a_withdrawal_stands():
     application = submitted()
-    application = engine.answer(application, reply(application, "C1"), at=NOON).application
+    application = answered(application, reply(application, "C1"), at=NOON).application
     withdrawn = engine.withdraw(application, at=NOON).application
     assert states(withdrawn)["C1"] is S.CLOSED
     assert states(withdrawn)["B2-1"] is S.WITHDRAWN
@@ -213,25 +218,70 @@ def test_what_was_decided_before_a_withdrawal_stands():
 def test_a_correction_is_a_further_attempt_with_a_task_id_of_its_own():
     application = submitted()
     correction = Correction(pointer="/marriage/cert_no", message="证号与登记不一致")
-    returned = engine.answer(
+    returned = answered(
         application, reply(application, "C1", Outcome.RETURNED, corrections=(correction,)), at=NOON
     ).application
     task = returned.find_task("C1")
     assert task is not None
     assert (task.state, task.corrections) == (S.RETURNED_FOR_CORRECTION, (correction,))
-    step = engine.correct(returned, task_key="C1", replanned=graph(), at=NOON)
+    step = engine.correct(returned, task_key="C1", replanned=graph(), not_needed={}, at=NOON)
     (request,) = [e for e in step.effects if isinstance(e, RequestTask)]
     assert (request.task.attempt, request.task.form_revision) == (2, 2)
     assert engine.task_id(step.application, request.task) != engine.task_id(returned, task)
-    late = engine.answer(step.application, reply(returned, "C1"), at=NOON)
-    assert late.entries == [], "the first attempt's late answer is nobody's answer"
+    repeated = reply(returned, "C1", Outcome.RETURNED, corrections=(correction,))
+    assert answered(step.application, repeated, at=NOON).entries == []
+    other = answered(step.application, reply(returned, "C1"), at=NOON)
+    assert [e.kind for e in other.effects if isinstance(e, OpenIncident)] == ["answer-differs"]
+    assert states(other.application) == states(step.application)
     assert approve_all(step.application).outcome is ApplicationOutcome.ALL_GRANTED
+
+
+def returned_for(application: Application, key: str) -> Application:
+    correction = Correction(pointer="/marriage/cert_no", message="证号与登记不一致")
+    event = reply(application, key, Outcome.RETURNED, corrections=(correction,))
+    return answered(application, event, at=NOON).application
+
+
+def test_a_correction_after_which_a_matter_no_longer_applies_ends_it():
+    returned = returned_for(submitted(), "C1")
+    step = engine.correct(returned, task_key="C1", replanned=graph(), not_needed={"C1": "未婚"}, at=NOON)
+    assert states(step.application)["C1"] is S.NOT_NEEDED
+    assert [e.task.key for e in step.effects if isinstance(e, RequestTask)] == ["B2-1"]
+
+
+def test_a_correction_cannot_bring_back_a_matter_that_is_over():
+    application = submitted(C1="未婚")
+    returned = returned_for(application, "B2-1")
+    with pytest.raises(NotPossibleError):
+        engine.correct(returned, task_key="B2-1", replanned=graph(), not_needed={}, at=NOON)
+
+
+def test_a_late_receipt_never_leads_back():
+    application = submitted()
+    suspended = engine.receive(application, receipt_of(application, "C1", ReceivedStatus.SUSPENDED), at=NOON)
+    assert states(suspended.application)["C1"] is S.SUSPENDED
+    for status in (ReceivedStatus.ACCEPTED, ReceivedStatus.SUSPENDED):
+        late = engine.receive(suspended.application, receipt_of(application, "C1", status), at=NOON)
+        assert (late.application, late.entries) == (suspended.application, [])
+
+
+def receipt_of(application: Application, key: str, status: ReceivedStatus) -> TaskReceived:
+    task = application.find_task(key)
+    assert task is not None
+    return TaskReceived(
+        application_id=ID,
+        department=task.department,
+        task_id=engine.task_id(application, task),
+        matter=task.matter,
+        status=status,
+        received_at=NOON,
+    )
 
 
 def test_only_what_was_returned_can_be_corrected():
     application = submitted()
     with pytest.raises(NotPossibleError):
-        engine.correct(application, task_key="C1", replanned=graph(), at=NOON)
+        engine.correct(application, task_key="C1", replanned=graph(), not_needed={}, at=NOON)
 
 
 def test_receipts_move_a_task_and_never_back_from_a_decision():
@@ -251,7 +301,7 @@ def test_receipts_move_a_task_and_never_back_from_a_decision():
     assert states(reviewed.application)["C1"] is S.IN_REVIEW
     assert reviewed.entries[0].states == (S.ACCEPTED, S.IN_REVIEW)
     assert engine.receive(reviewed.application, receipt, at=NOON).entries == []
-    decided = engine.answer(reviewed.application, reply(application, "C1", decided_by="officer"), at=NOON).application
+    decided = answered(reviewed.application, reply(application, "C1", decided_by="officer"), at=NOON).application
     assert engine.receive(decided, receipt, at=NOON).application == decided
 
 
@@ -297,8 +347,8 @@ def test_a_failed_rekey_is_an_incident_and_undoes_nothing():
     )
     application = Application(id=ID, life_event="birth", digest="d", submitted_at=NOON, due_at=NOON, tasks=tasks)
     application = engine.start(application, not_needed={}, at=NOON).application
-    application = engine.answer(application, reply(application, "B5-1"), at=NOON).application
-    step = engine.answer(application, reply(application, "B5-rekey-1", Outcome.REJECTED), at=NOON)
+    application = answered(application, reply(application, "B5-1"), at=NOON).application
+    step = answered(application, reply(application, "B5-rekey-1", Outcome.REJECTED), at=NOON)
     assert [e.kind for e in step.effects if isinstance(e, OpenIncident)] == ["rekey-failed"]
     kept = step.application.find_task("B5-1")
     assert kept is not None
@@ -307,7 +357,7 @@ def test_a_failed_rekey_is_an_incident_and_undoes_nothing():
 
 def test_an_application_reads_as_it_was_written():
     application = submitted(2)
-    returned = engine.answer(
+    returned = answered(
         application,
         reply(application, "C1", Outcome.RETURNED, corrections=(Correction(pointer="/a", message="b"),)),
         at=NOON,
@@ -341,13 +391,13 @@ def _answer_in(order: Sequence[str], outcomes: dict[str, Outcome], repeats: Sequ
     while application.status is ApplicationStatus.IN_PROGRESS:
         key = next(key for key in order if states(application)[key] is S.SUBMITTED)
         told.append(reply(application, key, outcomes[key]))
-        step = engine.answer(application, told[-1], at=NOON)
+        step = answered(application, told[-1], at=NOON)
         for entry in step.entries:
             _assert_path(application, entry.task, entry.states)
         application = step.application
         for again in told:
             if again.matter in {repeated.split("-")[0] for repeated in repeats}:
-                application = engine.answer(application, again, at=NOON).application
+                application = answered(application, again, at=NOON).application
     return application
 
 

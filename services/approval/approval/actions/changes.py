@@ -6,18 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from yijian_common.crypto import Keyring
 from yijian_common.database import Connection
 from yijian_common.tokens import Principal
 from yijian_messaging import Transaction
 
 from approval import engine, planning, rows
-from approval.application import Application, ApplicationStatus
-from approval.claims import parties
+from approval.application import Application, ApplicationStatus, TaskState
+from approval.claims import claim_values, parties
 from approval.effects import RESEND_AFTER, Effects
 from approval.engine import NotPossibleError
-from approval.errors import ApplicationNotFound, FormRefused, NotPossibleNow, OtherFields
+from approval.errors import ApplicationNotFound, CannotAccept, FormRefused, NotPossibleNow, OtherFields
 from approval.form import check_form, normalise_form
-from approval.pointers import replace_at
+from approval.life_event import LifeEvent
+from approval.pointers import NoSuchPlaceError, replace_at
 from approval.rows import Form, Held
 
 SWEEP_BATCH = 100
@@ -65,8 +67,7 @@ async def correct_task(
     forms = await rows.read_forms(transaction.connection, {place: held.data_key})
     form: Form = copy.deepcopy(forms[place])
     before = parties(life_event, form)
-    for pointer, value in fields.items():
-        replace_at(form, pointer, value)
+    _replace(form, fields)
     # What a department returned is judged as of the day of submission: correcting must not run into a time limit.
     form = normalise_form(life_event, form)
     errors = check_form(life_event, form, now=application.submitted_at)
@@ -74,17 +75,48 @@ async def correct_task(
         raise FormRefused.because(errors)
     if parties(life_event, form) != before:
         raise NotPossibleNow("父母的身份证号码不能在补正中修改，请撤回后重新申请。")
+    planned = planning.plan(life_event, form)
     try:
         step = engine.correct(
-            application, task_key=task_key, replanned=engine.tasks_of(planning.plan(life_event, form)), at=at
+            application,
+            task_key=task_key,
+            replanned=engine.tasks_of(planned),
+            not_needed={task.key: task.not_needed for task in planned if task.not_needed is not None},
+            at=at,
         )
     except NotPossibleError as error:
         raise NotPossibleNow(str(error)) from None
+    await _move_claims(transaction.connection, held, life_event, effects.keyring, old=forms[place], new=form)
     held.fold(step)
     await rows.insert_forms(transaction.connection, [(held, form)])
     revised = {(application.id, held.application.form_revision): form}
     await effects.carry_out(transaction, [held], at=at, forms=revised)
     return held.application
+
+
+def _replace(form: Form, fields: Mapping[str, Any]) -> None:
+    try:
+        for pointer, value in fields.items():
+            replace_at(form, pointer, value)
+    except NoSuchPlaceError:
+        raise OtherFields from None
+
+
+async def _move_claims(
+    connection: Connection, held: Held, life_event: LifeEvent, keyring: Keyring, *, old: Form, new: Form
+) -> None:
+    """A corrected form claims what it says now. Raises `CannotAccept` when another application has that already."""
+    before, after = (
+        {keyring.blind_index("claim", name, *values) for name, values in claim_values(life_event, form)}
+        for form in (old, new)
+    )
+    application_id = held.application.id
+    taken = await rows.insert_claims(connection, [(digest, application_id) for digest in after - before])
+    if any(holder != application_id for holder in taken.values()):
+        raise CannotAccept
+    await connection.execute(
+        "DELETE FROM claim WHERE digest = ANY($1) AND application_id = $2", list(before - after), application_id
+    )
 
 
 async def resend_unanswered(
@@ -97,11 +129,24 @@ async def resend_unanswered(
         held.fold(engine.resend(held.application, unanswered_since=at - unanswered_for, at=at))
     await effects.carry_out(transaction, [held for held in due if held.changed], at=at)
     await transaction.connection.execute(
-        "UPDATE application SET next_look_at = $2 WHERE id = ANY($1)",
+        """
+        UPDATE application a SET next_look_at = n.look_at
+        FROM unnest($1::uuid[], $2::timestamptz[]) AS n(id, look_at) WHERE a.id = n.id
+        """,
         [h.application.id for h in due],
-        at + RESEND_AFTER,
+        [_next_look(h.application, at) for h in due],
     )
     return len(due)
+
+
+def _next_look(application: Application, at: datetime) -> datetime:
+    """When the task that has been silent longest, counted from now where it was just asked again, is to be asked."""
+    silent = [
+        task.requested_at
+        for task in application.tasks
+        if task.state is TaskState.SUBMITTED and task.requested_at is not None and task.requested_at + RESEND_AFTER > at
+    ]
+    return min(silent, default=at) + RESEND_AFTER
 
 
 async def resend_now(transaction: Transaction[Connection], application_id: UUID, *, effects: Effects) -> int:

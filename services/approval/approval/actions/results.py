@@ -11,6 +11,8 @@ from yijian_messaging import Message, Rejected, Transaction
 from approval import engine, rows
 from approval.disclosure import check_answer, correctable
 from approval.effects import Effects
+from approval.form_schema import parse_pointer, schema_at
+from approval.life_event import LifeEvent
 from approval.rows import Held
 
 Result = Message[CloudEvent[Event]]
@@ -45,7 +47,7 @@ async def _record(held: Held, message: Result, effects: Effects, at: datetime) -
             error = await _misfit(held, answer, effects)
             if error is not None:
                 return error
-            held.fold(engine.answer(held.application, answer, at=at))
+            held.fold(engine.answer(held.application, answer, digest=_digest(answer, effects), at=at))
         case TaskReceived() as receipt:
             held.fold(engine.receive(held.application, receipt, at=at))
         case TaskUnprocessable() as report:
@@ -62,11 +64,23 @@ async def _misfit(held: Held, answer: TaskAnswered, effects: Effects) -> str | N
     if answer.outcome is Outcome.RETURNED:
         task = next((t for t in held.application.tasks if engine.task_id(held.application, t) == answer.task_id), None)
         allowed = correctable(life_event, answer.matter, task.child if task else None)
-        wrong = [c.pointer for c in answer.corrections if not _within(c.pointer, allowed)]
+        wrong = [c.pointer for c in answer.corrections if not _within(c.pointer, allowed, life_event)]
         if wrong:
-            return f"a return may only name fields that its task received; not {', '.join(wrong)}"
+            return f"{len(wrong)} of {len(answer.corrections)} corrections name no field that the task received"
     return check_answer(life_event, answer.matter, answer)
 
 
-def _within(pointer: str, allowed: Iterable[str]) -> bool:
-    return any(pointer == place or pointer.startswith(f"{place}/") for place in allowed)
+def _digest(answer: TaskAnswered, effects: Effects) -> str:
+    """What tells two answers apart: everything but the moment they were written down. Keyed, since it is personal."""
+    content = answer.model_dump_json(exclude={"decided_at"})
+    return effects.keyring.blind_index("answer", content).hex()[:32]
+
+
+def _within(pointer: str, allowed: Iterable[str], life_event: LifeEvent) -> bool:
+    """Whether a pointer names a field that was given, or a place that the form has within it."""
+    inside = any(pointer == place or pointer.startswith(f"{place}/") for place in allowed)
+    return inside and schema_at(life_event.form_schema, _indexed(parse_pointer(pointer))) is not None
+
+
+def _indexed(path: tuple[str, ...]) -> tuple[str | int, ...]:
+    return tuple(int(step) if step.isdecimal() else step for step in path)
