@@ -78,9 +78,9 @@ class PostgresTransaction:
                 FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bool[])
                     WITH ORDINALITY AS m(shard, event_id, topic, key, headers, value, personal, place)
                 ORDER BY place
-                RETURNING id, day, shard
+                RETURNING id, day, shard, event_id
             )
-            INSERT INTO outbox_unsent (id, day, shard) SELECT id, day, shard FROM stored
+            INSERT INTO outbox_unsent (id, day, shard, event_id) SELECT id, day, shard, event_id FROM stored
             """,
             [shard_of(m.key) for m in messages],
             [m.id for m in messages],
@@ -92,13 +92,7 @@ class PostgresTransaction:
         )
 
     async def cancel_unsent(self, event_ids: Sequence[str]) -> int:
-        done = await self.connection.execute(
-            """
-            DELETE FROM outbox_unsent u USING outbox o
-            WHERE o.day = u.day AND o.id = u.id AND o.event_id = ANY($1)
-            """,
-            list(event_ids),
-        )
+        done = await self.connection.execute("DELETE FROM outbox_unsent WHERE event_id = ANY($1)", list(event_ids))
         return _count(done)
 
     async def open_incident(self, kind: str, subject: str, summary: str) -> None:

@@ -73,12 +73,13 @@ class SqliteTransaction:
                     m.personal,
                 ),
             ).lastrowid
-            self.connection.execute("INSERT INTO outbox_unsent (id, shard) VALUES (?, ?)", (row, shard_of(m.key)))
+            self.connection.execute(
+                "INSERT INTO outbox_unsent (id, shard, event_id) VALUES (?, ?, ?)", (row, shard_of(m.key), m.id)
+            )
 
     async def cancel_unsent(self, event_ids: Sequence[str]) -> int:
         return self.connection.execute(
-            "DELETE FROM outbox_unsent WHERE id IN (SELECT id FROM outbox WHERE id >="
-            " (SELECT min(id) FROM outbox_unsent) AND event_id IN (SELECT value FROM json_each(?)))",
+            "DELETE FROM outbox_unsent WHERE event_id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(event_ids)),),
         ).rowcount
 

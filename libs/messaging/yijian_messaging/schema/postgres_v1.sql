@@ -32,10 +32,12 @@ CREATE TABLE outbox (
 ) PARTITION BY RANGE (day);
 
 CREATE TABLE outbox_unsent (
-    id    bigint   PRIMARY KEY,
-    day   date     NOT NULL,
-    shard smallint NOT NULL
+    id       bigint   PRIMARY KEY,
+    day      date     NOT NULL,
+    shard    smallint NOT NULL,
+    event_id text     NOT NULL
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
+CREATE INDEX outbox_unsent_event ON outbox_unsent (event_id);
 
 CREATE TABLE outbox_parked (
     key    text PRIMARY KEY,

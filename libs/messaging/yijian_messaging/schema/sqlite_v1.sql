@@ -27,9 +27,11 @@ CREATE TABLE IF NOT EXISTS outbox (
 );
 
 CREATE TABLE IF NOT EXISTS outbox_unsent (
-    id    INTEGER PRIMARY KEY,
-    shard INTEGER NOT NULL
+    id       INTEGER PRIMARY KEY,
+    shard    INTEGER NOT NULL,
+    event_id TEXT    NOT NULL
 );
+CREATE INDEX IF NOT EXISTS outbox_unsent_event ON outbox_unsent (event_id);
 
 CREATE TABLE IF NOT EXISTS outbox_parked (
     key    TEXT PRIMARY KEY,
