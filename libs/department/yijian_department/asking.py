@@ -1,8 +1,10 @@
-"""Asking a handler: its exception undoes only its own writes."""
+"""Asking a handler: its exception undoes only its own writes, and so does its silence."""
 
+import asyncio
 import inspect
 import sqlite3
 import traceback
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,10 @@ from yijian_department.matters import Matter, R
 from yijian_department.task import Task
 
 log = structlog.get_logger(__name__)
+
+HANDLER_SECONDS = 5.0
+"""How long an async handler may take. While it runs it holds the store's only transaction, so nobody else of the
+department does anything: what takes longer is left with `waiting(…)` and answered later by `Department.answer`."""
 
 # Waiting helps against these, whoever met them: the whole batch is rolled back and comes again.
 _TRANSIENT = {
@@ -30,9 +36,10 @@ _TRANSIENT = {
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The handler raised: what and where, never the exception's own text."""
+    """The handler raised: what and where, never the exception's own text. Or it `hung`: it gave no answer in time."""
 
     error: str
+    hung: bool = False
 
 
 async def ask(matter: Matter[R], task: Task[Any], records: R) -> Answer | Failed:
@@ -42,18 +49,39 @@ async def ask(matter: Matter[R], task: Task[Any], records: R) -> Answer | Failed
     try:
         answer = matter.handle(task, records)
         if inspect.isawaitable(answer):
-            answer = await answer
+            answer = await _in_time(answer)
         _check(matter, answer)
     except Exception as error:
         if isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _TRANSIENT:
             raise
         db.execute("ROLLBACK TO asked")
         db.execute("RELEASE asked")
-        failed = Failed(whereabouts(error))
+        failed = _failed(error)
         log.warning("handler failed", matter=task.matter, task=str(task.id), error=failed.error)
         return failed
     db.execute("RELEASE asked")
     return answer
+
+
+class _HungError(Exception):
+    """The handler gave no answer in time."""
+
+
+async def _in_time(answer: Awaitable[Answer]) -> Answer:
+    limit = asyncio.timeout(HANDLER_SECONDS)
+    try:
+        async with limit:
+            return await answer
+    except TimeoutError:
+        if limit.expired():
+            raise _HungError from None
+        raise  # the handler's own
+
+
+def _failed(error: Exception) -> Failed:
+    if isinstance(error, _HungError):
+        return Failed(f"no answer within {HANDLER_SECONDS:g} seconds", hung=True)
+    return Failed(whereabouts(error))
 
 
 def _check(matter: Matter[Any], answer: object) -> None:

@@ -25,6 +25,9 @@ class Batch:
         self.db = tx.connection
         self.now = now
         self.instant = now.timestamp()
+        self.hung: set[str] = set()
+        """Matters whose handler gave no answer in time: they are not asked again in this transaction, since each
+        silence holds up everybody."""
         self._tx = tx
         self._source = source
         self._known: dict[str, StoredTask] = {}

@@ -70,6 +70,8 @@ class Deciding(Generic[R]):
             self._failed(batch, task, request, Failed("scripted failure"), happened=happened)
         elif rule.program not in (None, Verdict.APPROVE):
             self.take(batch, task, request, rule.answer(rule.program))
+        elif request.matter in batch.hung:
+            self._put_off(batch, task, request, happened=happened)
         else:
             official = SCRIPTED_OFFICIAL if rule.program is Verdict.APPROVE else None
             answer = await self._ask(matter, request, fields, official=official, happened=happened)
@@ -141,10 +143,19 @@ class Deciding(Generic[R]):
         batch.say(self.received_event(task, batch.now), traceparent=task.traceparent)
         TASKS.labels(task.matter, task.state).inc()
 
+    def _put_off(self, batch: Batch, task: StoredTask, request: TaskRequested, *, happened: bool) -> None:
+        """Ask later; it counts as no failure, since this task was not asked about."""
+        is_new = task.request is None
+        task.look_again(Step.HAPPENED if happened else Step.ASK, batch.instant + FIRST_PAUSE.total_seconds())
+        if is_new:
+            self._received(batch, task, request)
+
     def _failed(
         self, batch: Batch, task: StoredTask, request: TaskRequested, failed: Failed, *, happened: bool
     ) -> None:
         """Try again later, a bounded number of times."""
+        if failed.hung:
+            batch.hung.add(request.matter)
         is_new = task.request is None
         task.failures += 1
         TASKS.labels(task.matter, "FAILED").inc()

@@ -24,7 +24,8 @@ class Department(Generic[R]):
 
     A handler runs inside the SDK's open transaction: its records, its answer and the place in the topic are committed
     together. It is called once for each task that it answers; an exception undoes what it wrote and has it called
-    again later, at most `tries` times.
+    again later, at most `tries` times. So does an async handler's silence for `asking.HANDLER_SECONDS`: nothing else of
+    the department happens meanwhile, so what takes long is left with `waiting(…)` and answered by `answer`.
     """
 
     @overload
