@@ -7,9 +7,12 @@ from typing import Any
 import asyncpg
 import pytest
 from yijian_embedded.testing import FreshDatabase
+from yijian_messaging import KafkaSettings
 from yijian_messaging.postgres import PLANNER_SETTINGS, SCHEMA_V1, PostgresStore
 from yijian_messaging.sqlite import SqliteStore
 from yijian_messaging.store import Store
+
+from .line import Line
 
 
 class Xor:
@@ -66,3 +69,16 @@ async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         store = await SqliteStore.open(tmp_path / "store.db", sealer=Xor(), schema=schema)
         yield Bench(store, None)
         await store.close()
+
+
+@pytest.fixture
+def line(bench, fresh_topics, kafka_credentials) -> Line:
+    (topic,) = fresh_topics("line", partitions=3)
+    given = kafka_credentials("approval")
+    kafka = KafkaSettings(
+        bootstrap=given.bootstrap,
+        security_protocol=given.security_protocol,
+        username=given.username,
+        password=given.password,
+    )
+    return Line(bench, topic, kafka)
