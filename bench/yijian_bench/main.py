@@ -14,7 +14,7 @@ from yijian_bench.platform import ONE_BY_ONE, Bench
 from yijian_bench.stored import fill
 
 WARM_UP = 200
-NAIVE = 300
+NAIVE = 200
 STEADY_RATE = 5.0
 
 
@@ -22,8 +22,8 @@ STEADY_RATE = 5.0
 class Plan:
     """How much to measure. `stored` are the sizes at which saturation and latency are measured."""
 
-    applications: int = 4000
-    steady_seconds: int = 60
+    applications: int = 2000
+    steady_seconds: int = 30
     connections: int = 48
     stored: tuple[int, ...] = (0, 10_000, 100_000)
     naive: bool = True

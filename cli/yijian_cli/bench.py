@@ -19,7 +19,7 @@ HOME = CHECKOUT / ".yijian" / "bench"
 def bench(
     *,
     quick: Annotated[bool, typer.Option(help="A minute's look instead of the whole measurement.")] = False,
-    applications: Annotated[int, typer.Option(min=50, help="Applications for each measurement at saturation.")] = 4000,
+    applications: Annotated[int, typer.Option(min=50, help="Applications for each measurement at saturation.")] = 2000,
     stored: Annotated[str, typer.Option(help="Sizes to measure at: applications already stored.")] = "0,10000,100000",
     folder: Annotated[Path, typer.Option(help="Where the platform under measurement keeps its data.")] = HOME,
     as_json: AsJson = False,

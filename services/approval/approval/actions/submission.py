@@ -1,7 +1,7 @@
 """Submitting an application: everything that one needs is there when COMMIT returns, or nothing is."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
@@ -139,15 +139,32 @@ async def submit_applications(
         for digest in s.claims
         if (holder := taken.get(digest, s.held.application.id)) != s.held.application.id
     }
+    retried: dict[bytes, Outcome] = {}
     if refused:
-        await _take_back(connection, [s for s in new if s.request.key_index in refused])
+        gone = [s for s in new if s.request.key_index in refused]
+        await _take_back(connection, gone)
+        retried = await _retry(transaction, gone, refused, effects)
     accepted = [s for s in new if s.request.key_index not in refused]
     if accepted:
         await _store(transaction, accepted, effects)
     return [
-        await _outcome(connection, submission, answer, refused.get(submission.request.key_index))
+        retried.get(submission.request.key_index)
+        or await _outcome(connection, submission, answer, refused.get(submission.request.key_index))
         for submission, answer in zip(submissions, earlier, strict=True)
     ]
+
+
+async def _retry(
+    transaction: Transaction[Connection],
+    gone: Sequence[Submission],
+    refused: Mapping[bytes, UUID],
+    effects: Effects,
+) -> dict[bytes, Outcome]:
+    """Submit those again that were refused for the sake of a neighbour in the batch that was refused itself."""
+    taken_back = {s.held.application.id for s in gone}
+    again = [s for s in gone if refused[s.request.key_index] in taken_back]
+    outcomes = await submit_applications(transaction, again, effects=effects) if again else []
+    return {s.request.key_index: outcome for s, outcome in zip(again, outcomes, strict=True)}
 
 
 async def _outcome(
