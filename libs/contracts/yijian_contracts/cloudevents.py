@@ -4,6 +4,7 @@ CloudEvents Kafka Protocol Binding 1.0.2 §3: in binary mode the attributes are 
 the data; in structured mode the content type is ``application/cloudevents+json`` and the value holds everything.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,11 @@ E_co = TypeVar("E_co", bound=Event, covariant=True)
 JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"
 
+MAX_NAME = 200
+
+# W3C Trace Context §3.2. Anything else would be kept and passed on for as long as the sender made it.
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
 _MODELS: dict[str, type[Event]] = {model.full_type(): model for model in EVENTS}
 _STEMS = {model.TYPE for model in EVENTS}
 
@@ -29,7 +35,7 @@ class UndecodableError(ValueError):
 
 @dataclass(frozen=True)
 class CloudEvent(Generic[E_co]):
-    """An event with the context it travelled in. `traceparent` is W3C Trace Context, where the sender had one."""
+    """An event with the context it travelled in. `traceparent` is W3C Trace Context, where the sender had a valid one."""
 
     id: str
     source: str
@@ -113,6 +119,8 @@ def _assemble(attributes: Mapping[str, str], data: Mapping[str, Any]) -> CloudEv
     missing = [name for name in ("id", "source", "type", "specversion") if not attributes.get(name)]
     if missing:
         raise UndecodableError(f"attributes missing: {', '.join(missing)}")
+    if any(len(attributes[name]) > MAX_NAME for name in ("id", "source")):
+        raise UndecodableError(f"id or source is longer than {MAX_NAME} characters")
     if attributes["specversion"] != "1.0":
         raise UndecodableError("specversion is not 1.0")
     model = _MODELS.get(attributes["type"])
@@ -135,8 +143,13 @@ def _assemble(attributes: Mapping[str, str], data: Mapping[str, Any]) -> CloudEv
         source=attributes["source"],
         time=_instant(attributes.get("time")),
         data=event,
-        traceparent=attributes.get("traceparent") or None,
+        traceparent=_trace(attributes.get("traceparent", "")),
     )
+
+
+def _trace(text: str) -> str | None:
+    """What the sender gave as its trace, if it is one; a broken one is no reason to refuse the event."""
+    return text if _TRACEPARENT.fullmatch(text) else None
 
 
 def _place(location: tuple[str | int, ...]) -> str:
