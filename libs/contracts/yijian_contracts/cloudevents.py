@@ -35,7 +35,7 @@ class UndecodableError(ValueError):
 
 @dataclass(frozen=True)
 class CloudEvent(Generic[E_co]):
-    """An event with the context it travelled in. `traceparent` is W3C Trace Context, where the sender had a valid one."""
+    """An event with the context it travelled in. `traceparent` is W3C Trace Context, if the sender gave a valid one."""
 
     id: str
     source: str
