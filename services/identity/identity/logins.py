@@ -21,15 +21,17 @@ LOCK_MINUTES = 15
 SESSION_HOURS = 8
 LONGEST_PASSWORD = 256
 
-# While a lock holds, further tries change nothing; the fifth failure's instant decides when it ends.
+# `since` is the first failure's instant until the fifth locks, whose own decides when the lock ends: so neither further
+# tries nor successes between the failures make any of them count for longer.
 _COUNT = """
 INSERT INTO login_failures AS stored (key_index, failures, since) VALUES ($1, 1, now())
 ON CONFLICT (key_index) DO UPDATE SET
     failures = CASE WHEN stored.since < now() - make_interval(mins => $3) THEN 1 ELSE stored.failures + 1 END,
-    since = CASE WHEN stored.failures >= $2 AND stored.since >= now() - make_interval(mins => $3)
-                 THEN stored.since ELSE now() END
+    since = CASE WHEN stored.since < now() - make_interval(mins => $3) OR stored.failures = $2 - 1
+                 THEN now() ELSE stored.since END
 RETURNING failures <= $2
 """
+_UNCOUNT = "UPDATE login_failures SET failures = failures - 1 WHERE key_index = $1 AND failures > 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ async def log_in(provider: OpenIdProvider, *, account: str, password: str, sourc
     if row is None or not right or not allowed[account_key]:
         raise LoginFailedError
     async with transaction(provider.pool) as held:
-        await held.execute("DELETE FROM login_failures WHERE key_index = ANY($1)", [key for key, _ in keys])
+        await held.execute("DELETE FROM login_failures WHERE key_index = $1", account_key)
+        await held.execute(_UNCOUNT, source_key)  # only this try: one's own account must not hide guesses at others'
     return read_person(row, provider.keyring)
 
 

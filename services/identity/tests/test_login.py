@@ -39,11 +39,34 @@ async def test_the_lock_ends_after_a_quarter_of_an_hour(browser: Browser, provid
     assert (await browser.log_in()).status_code == 303
 
 
-async def test_a_success_forgets_the_failures_before_it(browser: Browser) -> None:
-    for _ in range(3):
+async def test_a_success_forgets_the_accounts_failures_before_it(new_browser: NewBrowser) -> None:
+    for place in range(3):
+        browser = new_browser(address=f"192.0.2.{place}")
         for _ in range(4):
             await browser.log_in(password="guess")
         assert (await browser.log_in(prompt="login")).status_code == 303
+
+
+async def test_an_account_of_ones_own_hides_no_guesses_at_others(new_browser: NewBrowser) -> None:
+    attacker = new_browser()
+    for place in range(5):
+        assert (await attacker.log_in("health-0001", "battery staple", prompt="login")).status_code == 303
+        assert (await attacker.log_in(f"nobody-{place}", "guess", prompt="login")).status_code == 401
+    assert (await attacker.log_in("health-0001", "battery staple", prompt="login")).status_code == 401
+
+
+async def test_successes_count_against_no_source_and_prolong_nothing(
+    new_browser: NewBrowser, provider: OpenIdProvider
+) -> None:
+    browser = new_browser()
+    for _ in range(8):
+        assert (await browser.log_in(prompt="login")).status_code == 303
+    for _ in range(3):
+        await browser.log_in("nobody", "guess", prompt="login")
+        await provider.pool.execute("UPDATE login_failures SET since = since - interval '14 min'")
+        assert (await browser.log_in(prompt="login")).status_code == 303
+        await provider.pool.execute("UPDATE login_failures SET since = since - interval '2 min'")
+    assert await provider.pool.fetchval("SELECT max(failures) FROM login_failures") == 1
 
 
 async def test_many_guesses_at_once_are_no_more_than_five(new_browser: NewBrowser, provider: OpenIdProvider) -> None:
