@@ -51,6 +51,8 @@ _TRANSIENT = (
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,
+    # What asyncpg says when the server ended a connection that was idle, until it has noticed.
+    asyncpg.InternalClientError,
 )
 
 # A string: at run time asyncpg's classes take no parameters.
@@ -204,7 +206,8 @@ class PostgresStore:
         if isinstance(error, asyncpg.QueryCanceledError):
             return False
         if isinstance(error, asyncpg.InterfaceError) and not isinstance(error, asyncpg.DataError):
-            return "clos" in str(error)
+            # The second is said of a connection that ended between two statements of its holder.
+            return "clos" in str(error) or "released back to the pool" in str(error)
         return isinstance(error, _TRANSIENT)
 
     async def positions(
