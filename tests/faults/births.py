@@ -3,9 +3,10 @@
 import asyncio
 import sqlite3
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import closing
 from datetime import date
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -44,7 +45,7 @@ class Births:
         self._waiting = waiting
         self._today = today
         self._letters = self.dead_letters()
-        self._effects = self.effects()
+        self.effects_before = self.effects()
 
     async def apply(self, count: int = 1) -> list[UUID]:
         """Have so many mothers apply at the same time."""
@@ -112,21 +113,26 @@ class Births:
         """Each task was answered, and however often the answer was sent, it said the same under the same id."""
         answers: dict[UUID, set[tuple[str, str]]] = defaultdict(set)
         for event, value in self.said_by_departments():
-            if isinstance(event, TaskAnswered) and event.application_id in self.accepted:
+            if isinstance(event, TaskAnswered):
                 answers[event.task_id].add((str(event.event_id), value))
         assert len(answers) == TASKS_OF_A_BIRTH * len(self.accepted)
         assert {len(contents) for contents in answers.values()} == {1}
 
-    def said_by_departments(self) -> Iterable[tuple[object, str]]:
+    def said_by_departments(self) -> Iterable[tuple[Any, str]]:
         topics = [entry.results_topic for entry in departments().values()]
+        ours = {str(application).encode() for application in self.accepted}
         for record in read_all(self.city.platform.kafka_credentials("approval"), *topics):
-            if record.key is not None and UUID(record.key.decode()) in self.accepted:
+            if record.key in ours:
                 event = decode(record.headers, record.value)
                 yield event.data, event.data.model_dump_json()
 
+    def said_about(self, applications: Collection[UUID]) -> int:
+        """How many events the departments sent about these."""
+        return sum(event.application_id in applications for event, _ in self.said_by_departments())
+
     def effective_once(self) -> None:
         """One row in each bureau's own tables, and one task row per task."""
-        made = {place: count - self._effects[place] for place, count in self.effects().items()}
+        made = {place: count - self.effects_before[place] for place, count in self.effects().items()}
         assert set(made.values()) == {len(self.accepted)}, made
 
     def effects(self) -> dict[tuple[str, str], int]:

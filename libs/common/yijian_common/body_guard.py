@@ -5,7 +5,6 @@ in, duplicate names, NaN, nesting, invalid UTF-8, and characters that no table c
 """
 
 import asyncio
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from yijian_contracts import strict_json
@@ -90,24 +89,9 @@ def is_json(content_type: bytes) -> bool:
 def check_json(body: bytes) -> None:
     """Raises `MalformedRequest` unless `body` is JSON that we accept."""
     try:
-        value = strict_json.parse(body)
+        strict_json.parse(body)
     except strict_json.InvalidJsonError as error:
         raise MalformedRequest(f"JSON 无法读懂：{error}") from None
-    if b"\\u" in body and not _storable(value):
-        raise MalformedRequest("文字中有不能使用的字符")
-
-
-def _storable(value: Any) -> bool:
-    """Whether every text can be stored: no NUL and no half of a surrogate pair, which only escapes can bring in."""
-    match value:
-        case str():
-            return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
-        case dict():
-            return all(_storable(name) and _storable(member) for name, member in value.items())
-        case list():
-            return all(_storable(item) for item in value)
-        case _:
-            return True
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

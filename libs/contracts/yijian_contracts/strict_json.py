@@ -1,10 +1,11 @@
 """JSON as RFC 8259 means it: what Python would silently let pass is refused.
 
-Duplicate names, NaN and Infinity, invalid UTF-8 and nesting beyond `MAX_DEPTH` raise `InvalidJsonError`, whose text
-never repeats the input.
+Duplicate names, NaN and Infinity, numbers beyond a double, invalid UTF-8, nesting beyond `MAX_DEPTH`, and characters
+that no table can store (NUL, halves of surrogate pairs) raise `InvalidJsonError`, whose text never repeats the input.
 """
 
 import json
+import math
 from typing import Any, NoReturn
 
 MAX_DEPTH = 64
@@ -25,7 +26,14 @@ def _constant(_: str) -> NoReturn:
     raise InvalidJsonError("NaN and Infinity are not JSON")
 
 
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise InvalidJsonError("a number is too large")
+    return number
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
 
 
 def parse(text: bytes) -> Any:
@@ -38,7 +46,7 @@ def parse(text: bytes) -> Any:
         # The opening brackets bound the depth from above: only a suspicious text pays for the exact count.
         if decoded.count("[") + decoded.count("{") > MAX_DEPTH:
             _check_depth(decoded)
-        return _decoder.decode(decoded)
+        value = _decoder.decode(decoded)
     except RecursionError:
         raise InvalidJsonError(f"nested deeper than {MAX_DEPTH}") from None
     except json.JSONDecodeError as error:
@@ -47,6 +55,22 @@ def parse(text: bytes) -> Any:
         raise
     except ValueError:
         raise InvalidJsonError("a number has too many digits") from None
+    # Only escapes can bring such characters in.
+    if "\\u" in decoded and not _is_storable(value):
+        raise InvalidJsonError("a text has characters that cannot be stored")
+    return value
+
+
+def _is_storable(value: Any) -> bool:
+    match value:
+        case str():
+            return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+        case dict():
+            return all(_is_storable(name) and _is_storable(member) for name, member in value.items())
+        case list():
+            return all(_is_storable(item) for item in value)
+        case _:
+            return True
 
 
 def _check_depth(text: str) -> None:
