@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from yijian_contracts.cloudevents import STRUCTURED, CloudEvent, UndecodableError, decode, encode
-from yijian_contracts.events import Event, TaskCancelled
+from yijian_contracts.events import Event, Outcome, TaskAnswered, TaskCancelled
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 EVENT = TaskCancelled(
@@ -55,3 +55,24 @@ def test_an_id_or_source_has_its_limits(name: str):
         binary(**{f"ce_{name}": "x" * 201})
     with pytest.raises(UndecodableError, match="longer than 200"):
         structured(**{name: "x" * 600_000})
+
+
+@pytest.mark.parametrize(
+    "corrections",
+    [
+        [{"pointer": f"/children/{n}", "message": "请核对"} for n in range(51)],
+        [{"pointer": "", "message": "请核对"}],
+        [{"pointer": "/mother/~name", "message": "请核对"}],
+    ],
+)
+def test_a_return_points_at_no_more_than_fifty_places(corrections: list[dict[str, str]]):
+    places = [{"pointer": "/mother/name", "message": "请核对"}, {"pointer": "/a~1b/~0", "message": "请核对"}]
+    answered = TaskAnswered.model_validate(
+        EVENT.model_dump()
+        | {"outcome": Outcome.RETURNED, "corrections": places, "decided_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    )
+    encoded = encode(answered, source="department.health")
+    headers = [(name, text.encode()) for name, text in encoded.headers.items()]
+    assert decode(headers, encoded.value).data == answered
+    with pytest.raises(UndecodableError):
+        decode(headers, json.dumps(json.loads(encoded.value) | {"corrections": corrections}).encode())

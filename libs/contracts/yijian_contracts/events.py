@@ -16,8 +16,11 @@ from yijian_contracts.departments import get_department
 from yijian_contracts.topics import APPLICATIONS, DISCLOSURES, DOCUMENTS
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
-Pointer = Annotated[str, StringConstraints(pattern=r"^(/[^/]*)*$", max_length=200)]
+Pointer = Annotated[str, StringConstraints(pattern=r"^(/([^~/]|~[01])*)+$", max_length=200)]
+"""A JSON Pointer (RFC 6901) to a place within a document; the whole of it is none."""
 Sentence = Annotated[str, StringConstraints(max_length=500)]
+
+MOST_CORRECTIONS = 50
 
 
 class _Part(BaseModel):
@@ -193,7 +196,7 @@ class TaskAnswered(_ResultEvent):
 
     outcome: Outcome
     reason: Sentence = ""
-    corrections: tuple[Correction, ...] = ()
+    corrections: tuple[Correction, ...] = Field(default=(), max_length=MOST_CORRECTIONS)
     decided_by: Code | None = None
     decided_at: AwareDatetime
     personal: AnswerParts = AnswerParts()
