@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from yijian_department import Answer, Department, Records, Task, approve
+from yijian_department import Answer, Department, Records, Task, approve, return_for_correction
 
 
 class Fields(BaseModel):
@@ -45,3 +45,21 @@ def test_a_second_handler_for_a_matter_is_refused():
 def test_an_area_is_taken_from_a_field_that_exists():
     with pytest.raises(ValueError, match="no field 'county'"):
         Department("health").matter("B1", area="county")(grant)
+
+
+@pytest.mark.parametrize(
+    "corrections",
+    [
+        [],
+        [("", "请填写")],
+        [("mother/name", "请填写")],
+        [("/mother/~name", "请填写")],
+        [("/mother/name", " ")],
+        [("/mother/name", "请填写"), ("/mother/name", "请核对")],
+        [(f"/children/{n}", "请填写") for n in range(51)],
+    ],
+)
+def test_a_return_names_each_place_to_correct_once_and_says_why(corrections: list[tuple[str, str]]):
+    with pytest.raises(ValueError, match=r"names|pattern|say why"):
+        return_for_correction(corrections)
+    assert return_for_correction([("/mother/name", "请填写"), ("/a~1b/~0", "请核对")]).corrections

@@ -83,7 +83,30 @@ def test_returning_names_the_fields(library: Library, doubtful: TaskRequested):
     assert said.outcome is Outcome.RETURNED
 
 
-@pytest.mark.parametrize("body", [{"act": "REJECT"}, {"act": "RETURN"}, {"act": "BURN"}, {"act": "APPROVE", "x": 1}])
+def correction(pointer: str = "/reader/id_no", message: str = "请核对号码") -> dict[str, str]:
+    return {"pointer": pointer, "message": message}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"act": "REJECT"},
+        {"act": "REJECT", "reason": " \n"},
+        {"act": "RETURN"},
+        {"act": "RETURN", "corrections": [correction(message="")]},
+        {"act": "RETURN", "corrections": [correction(message=" \t\u3000")]},
+        {"act": "RETURN", "corrections": [correction(message="长" * 501)]},
+        {"act": "RETURN", "corrections": [correction(pointer="")]},
+        {"act": "RETURN", "corrections": [correction(pointer="reader")]},
+        {"act": "RETURN", "corrections": [correction(pointer="/reader~2")]},
+        {"act": "RETURN", "corrections": [correction(pointer="/reader~")]},
+        {"act": "RETURN", "corrections": [correction(pointer="/" + "x" * 200)]},
+        {"act": "RETURN", "corrections": [correction(), correction(message="再次核对")]},
+        {"act": "RETURN", "corrections": [correction(pointer=f"/{n}") for n in range(51)]},
+        {"act": "BURN"},
+        {"act": "APPROVE", "x": 1},
+    ],
+)
 def test_an_incomplete_decision_is_not_taken(library: Library, doubtful: TaskRequested, body: dict[str, Any]):
     assert library.desk("POST", decision(doubtful), matters=["L1"], body=body).status_code == 422
     assert library.pass_time() == []

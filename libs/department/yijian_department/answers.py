@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pydantic import JsonValue
-from yijian_contracts.events import AnswerParts, Correction, IssuedDocument, Outcome, ReceivedStatus
+from yijian_contracts.events import MOST_CORRECTIONS, AnswerParts, Correction, IssuedDocument, Outcome, ReceivedStatus
 
 REASON_LENGTH = 500
 
@@ -62,10 +62,15 @@ def not_accepted(reason: str) -> Decision:
 
 
 def return_for_correction(corrections: Iterable[tuple[str, str]], reason: str = "") -> Decision:
-    """The applicant is to correct these form fields: pairs of JSON Pointer and a plain sentence."""
+    """The applicant is to correct these form fields: pairs of JSON Pointer and a plain sentence, each field once.
+
+    They have to be fields that the matter receives, by their place in the life event's form: approval refuses others.
+    """
     parts = tuple(Correction(pointer=pointer, message=_sentence(message)) for pointer, message in corrections)
-    if not parts:
-        raise ValueError("a return for correction names at least one field")
+    if not 1 <= len(parts) <= MOST_CORRECTIONS:
+        raise ValueError(f"a return for correction names 1 to {MOST_CORRECTIONS} fields")
+    if len({part.pointer for part in parts}) < len(parts):
+        raise ValueError("a return for correction names each field once")
     return Decision(Outcome.RETURNED, reason[:REASON_LENGTH], corrections=parts)
 
 

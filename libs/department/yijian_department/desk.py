@@ -11,13 +11,21 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 from yijian_common.auth import Post, Principal, require_official
 from yijian_common.errors import Conflict, Forbidden, NotFound
 from yijian_contracts.areas import area_contains, is_area_code, significant_prefix
-from yijian_contracts.events import Correction, Outcome, TaskAnswered, TaskMode, TaskRequested
+from yijian_contracts.events import (
+    MOST_CORRECTIONS,
+    Correction,
+    Outcome,
+    Pointer,
+    TaskAnswered,
+    TaskMode,
+    TaskRequested,
+)
 
-from yijian_department.answers import not_accepted, reject, return_for_correction
+from yijian_department.answers import REASON_LENGTH, not_accepted, reject, return_for_correction
 from yijian_department.deciding import UndecidedError
 from yijian_department.masked import masked
 from yijian_department.office import Office, TaskClosedError
@@ -59,14 +67,30 @@ class Act(StrEnum):
     RETRY = "RETRY"
 
 
+class CorrectionBody(BaseModel):
+    """A field to correct, and why: the applicant reads it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pointer: Pointer
+    message: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_LENGTH)]
+
+
 class DecisionBody(BaseModel):
-    """An official's decision; refusing needs a reason, returning needs the fields to correct."""
+    """An official's decision; refusing needs a reason, returning needs the fields to correct, each once."""
 
     model_config = ConfigDict(extra="forbid")
 
     act: Act
-    reason: Annotated[str, Field(max_length=500)] = ""
-    corrections: Annotated[tuple[Correction, ...], Field(max_length=50)] = ()
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=REASON_LENGTH)] = ""
+    corrections: Annotated[tuple[CorrectionBody, ...], Field(max_length=MOST_CORRECTIONS)] = ()
+
+    @field_validator("corrections")
+    @classmethod
+    def _each_field_once(cls, corrections: tuple[CorrectionBody, ...]) -> tuple[CorrectionBody, ...]:
+        if len({correction.pointer for correction in corrections}) < len(corrections):
+            raise ValueError("同一栏目只能列出一次")
+        return corrections
 
 
 class DecisionView(BaseModel):
@@ -153,7 +177,7 @@ async def _act(office: Office[Any], task_id: UUID, body: DecisionBody, official:
         case Act.APPROVE:
             return await office.approve(task_id, official=official)
         case Act.REJECT | Act.NOT_ACCEPT:
-            if not body.reason.strip():
+            if not body.reason:
                 raise MissingReason
             refusal = reject(body.reason) if body.act is Act.REJECT else not_accepted(body.reason)
             return await office.answer(task_id, refusal, official=official)
