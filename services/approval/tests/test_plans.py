@@ -1,0 +1,205 @@
+"""Every statement that runs per request or per batch is a look-up by index, however much is stored.
+
+The statements are not copied here: a real round of requests and answers is listened to, and what it ran is explained
+under the settings it ran with, with its own arguments and as a generic plan.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from approval import engine
+from approval.actions.changes import resend_unanswered
+from approval.actions.results import record_task_results
+from approval.application import TaskState, load
+from asyncpg.connection import LoggedQuery
+from yijian_contracts.cloudevents import CloudEvent
+from yijian_contracts.events import Outcome, ReceivedStatus, TaskAnswered, TaskReceived
+from yijian_messaging import Message, Record
+from yijian_messaging.postgres import PLANNER_SETTINGS
+from yijian_messaging.store import Move
+
+from .conftest import Service
+
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
+
+# These stay small for ever: a row per shard, relay, life event, issuer or reading of a topic's partition.
+SMALL = {"outbox_lease", "outbox_relay", "outbox_parked", "life_event", "identity_key_sets", "alembic_version"}
+ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A statement and the arguments it ran with."""
+
+    query: str
+    args: tuple[Any, ...]
+
+
+async def round_of_everything(service: Service) -> list[Ran]:
+    """Submit, read, decide, receive, withdraw, sweep and send; returns every statement of data that ran."""
+    ran: list[LoggedQuery] = []
+    pool = service.parts.pool
+    held = [await pool.acquire() for _ in range(pool.get_max_size())]
+    for connection in held:
+        connection.add_query_logger(ran.append)
+    for connection in held:
+        await pool.release(connection)
+
+    first, mother = await service.accepted()
+    second, other = await service.accepted()
+    for path in ("", f"/{first}", f"/{first}/timeline?after=1"):
+        answer = await service.client.get(f"/v1/applications{path}", headers=mother)
+        assert answer.status_code == 200
+    stranger = service.mother(20)
+    assert (await service.client.get(f"/v1/applications/{first}", headers=stranger)).status_code == 404
+    await answers(service, first)
+    assert (await service.client.post(f"/v1/applications/{second}/withdrawal", headers=other)).status_code == 200
+    await loops(service)
+    return list(_data_statements(ran))
+
+
+async def answers(service: Service, application_id: UUID) -> None:
+    """A batch as the consumer runs it: offsets, inbox, a receipt and a decision, a dead letter."""
+    store = service.parts.store
+    state = load(await service.parts.pool.fetchval("SELECT state FROM application WHERE id = $1", application_id))
+    messages = []
+    for task in state.tasks:
+        if task.state is not TaskState.SUBMITTED:
+            continue
+        about = {
+            "application_id": application_id,
+            "department": task.department,
+            "task_id": engine.task_id(state, task),
+            "matter": task.matter,
+        }
+        now = datetime.now(UTC)
+        for event in (
+            TaskReceived(**about, status=ReceivedStatus.IN_REVIEW, received_at=now),
+            TaskAnswered(**about, outcome=Outcome.REJECTED, reason="不符合", decided_at=now),
+        ):
+            content = CloudEvent(id=str(event.event_id), source="/t", time=now, data=event)
+            messages.append(Message(content.id, content, RECORD))
+    assert messages
+    await store.positions("approval.results", {("t", 0): 0}, "cluster")
+    async with store.transaction() as transaction:
+        assert await transaction.advance("approval.results", [Move("t", 0, 0, 5)])
+        await transaction.unseen([uuid4().bytes])
+        await transaction.forget([uuid4().bytes])
+        assert await record_task_results(transaction, messages, effects=service.parts.effects) == []
+        await transaction.bury("approval.results", [(RECORD, "nonsense")])
+        await transaction.cancel_unsent([str(uuid4())])
+        await transaction.close_incident("none", "none", "none")
+
+
+RECORD = Record("t", 0, 0, b"k", b"v", (), 0)
+
+
+async def loops(service: Service) -> None:
+    """What runs all the time: the relay, the replays, the sweeper."""
+    store = service.parts.store
+    shards = await store.lease_shards("relay", 30)
+    rows = await store.unsent(shards, 5)
+    await store.mark_sent("relay", [row.row for row in rows])
+    await store.backlog()
+    await store.replays("approval.results", 20)
+    async with store.transaction() as transaction:
+        await resend_unanswered(transaction, effects=service.parts.effects)
+
+
+def _data_statements(ran: list[LoggedQuery]) -> Iterator[Ran]:
+    seen = set()
+    for one in ran:
+        word = one.query.split(maxsplit=1)[0].upper()
+        if word in ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH") and one.query not in seen:
+            seen.add(one.query)
+            yield Ran(one.query, tuple(one.args))
+
+
+async def fill(service: Service) -> None:
+    """Many rows in every table that grows, of which the planner has heard nothing."""
+    pool = service.parts.pool
+    growing = {
+        "application": "gen_random_uuid()",
+        "application_party": "decode(md5(n::text), 'hex')",
+        "application_form": "gen_random_uuid()",
+        "timeline": "gen_random_uuid()",
+        "disclosure": "gen_random_uuid()",
+        "claim": "decode(md5(n::text), 'hex')",
+        "idempotency_keys": "decode(md5(n::text), 'hex')",
+        "inbox": "decode(md5(n::text), 'hex')",
+        "outbox_unsent": "n + 1000000",
+    }
+    for table, key in growing.items():
+        columns = await pool.fetch(
+            "SELECT column_name AS name FROM information_schema.columns"
+            " WHERE table_name = $1 ORDER BY ordinal_position",
+            table,
+        )
+        first, *others = (column["name"] for column in columns)
+        copied = ", ".join([key, *(f"t.{name}" for name in others)])
+        await pool.execute(
+            f"INSERT INTO {table} SELECT {copied} FROM (SELECT * FROM {table} ORDER BY {first} LIMIT 1) t,"  # noqa: S608
+            f" generate_series(1, {ROWS}) n"
+        )
+    await pool.execute(
+        "INSERT INTO outbox (shard, event_id, topic, key, headers, value, personal)"
+        " SELECT n % 16, n::text, 't', n::text, '{}', '', false FROM generate_series(1, $1::int) n",
+        ROWS,
+    )
+
+
+async def scans(service: Service, statements: list[Ran]) -> list[str]:
+    """The sequential scans of tables that grow, each with its statement."""
+    plans = [(ran.query, await _plan_with_arguments(service, ran)) for ran in statements]
+    plans += [(ran.query, plan) for ran, plan in zip(statements, _generic_plans(service, statements), strict=True)]
+    return [
+        f"{node['Relation Name']} in {query}"
+        for query, plan in plans
+        for node in _nodes(plan)
+        if node["Node Type"] == "Seq Scan" and node["Relation Name"] not in SMALL
+    ]
+
+
+async def _plan_with_arguments(service: Service, ran: Ran) -> dict[str, Any]:
+    explained = await service.parts.pool.fetchval(f"EXPLAIN (FORMAT JSON) {ran.query}", *ran.args)
+    (plan,) = json.loads(explained)
+    inner: dict[str, Any] = plan["Plan"]
+    return inner
+
+
+def _generic_plans(service: Service, statements: list[Ran]) -> list[dict[str, Any]]:
+    """As the server plans a prepared statement once for all arguments; asked for without any, as that demands."""
+    with psycopg.connect(service.database_url, autocommit=True) as session:
+        for name, value in PLANNER_SETTINGS.items():
+            session.execute(f"SET {name} = {value}")  # type: ignore[call-overload]
+        explained = [
+            session.execute(f"EXPLAIN (FORMAT JSON, GENERIC_PLAN) {ran.query}").fetchone()  # type: ignore[call-overload]
+            for ran in statements
+        ]
+    return [plan[0][0]["Plan"] for plan in explained]
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from _nodes(inner)
+
+
+async def test_no_statement_reads_a_whole_table_whatever_is_stored(service: Service):
+    await service.parts.pool.execute("ANALYZE")
+    statements = await round_of_everything(service)
+    assert len(statements) > 25
+    assert await scans(service, statements) == []
+
+    await fill(service)
+    assert await service.count("application") > ROWS
+    assert await scans(service, statements) == []
+
+    await service.parts.pool.execute("ANALYZE")
+    assert await scans(service, statements) == []
