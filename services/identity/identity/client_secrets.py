@@ -1,27 +1,32 @@
-"""The secrets of confidential clients: given in a file, kept as argon2id hashes, shown nowhere.
+"""The secrets of confidential clients: given in a file, kept as keyed hashes, shown nowhere.
+
+A keyed hash does for them what a slow one does for passwords: they are long and random, so nobody guesses them, and
+checking one costs next to nothing, so wrong ones sent by anybody do not keep people from logging in.
 
 The file is JSON, `{"<client id>": "<secret>"}`. When its path is set but nothing is there, it is made with fresh
 secrets for every confidential client, readable by its owner alone.
 """
 
 import asyncio
+import hmac
 import json
 import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from yijian_common.crypto import Keyring
 from yijian_common.database import Pool, connection, transaction
 from yijian_common.process import StartError
 
 from identity.clients import Client
-from identity.passwords import hash_password, matches
+from identity.provider import OpenIdProvider
 from identity.queries import find_secret_hash
 
 SHORTEST_SECRET = 24
 
 
-async def register_secrets(pool: Pool, clients: Mapping[str, Client], path: Path | None) -> None:
+async def register_secrets(pool: Pool, keyring: Keyring, clients: Mapping[str, Client], path: Path | None) -> None:
     """Make the secrets in the file the ones that count. Raises `StartError`."""
     if path is None:
         return
@@ -33,22 +38,23 @@ async def register_secrets(pool: Pool, clients: Mapping[str, Client], path: Path
             raise StartError(
                 f"the client secrets file {path} gives {client_id!r} less than {SHORTEST_SECRET} characters"
             )
-        await _register(pool, client_id, secret)
-
-
-async def _register(pool: Pool, client_id: str, secret: str) -> None:
-    async with connection(pool) as held:
-        stored = await find_secret_hash(held, client_id)
-    if stored is not None and await matches(stored, secret):
-        return
-    fresh = await hash_password(secret)
     async with transaction(pool) as held:
-        await held.execute(
+        await held.executemany(
             "INSERT INTO client_secrets (client_id, secret_hash) VALUES ($1, $2)"
             " ON CONFLICT (client_id) DO UPDATE SET secret_hash = excluded.secret_hash",
-            client_id,
-            fresh,
+            sorted((client_id, _hash(keyring, client_id, secret)) for client_id, secret in given.items()),
         )
+
+
+async def is_secret(provider: OpenIdProvider, client: Client, secret: str) -> bool:
+    """Whether `secret` is the one of this confidential client."""
+    async with connection(provider.pool) as held:
+        stored = await find_secret_hash(held, client.id)
+    return stored is not None and hmac.compare_digest(stored, _hash(provider.keyring, client.id, secret))
+
+
+def _hash(keyring: Keyring, client_id: str, secret: str) -> bytes:
+    return keyring.blind_index("client secret", client_id, secret)
 
 
 def _given(path: Path, clients: Mapping[str, Client]) -> Mapping[str, str]:

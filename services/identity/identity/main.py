@@ -46,7 +46,7 @@ async def open_provider(settings: IdentitySettings, pool: Pool) -> OpenIdProvide
     except (KeyFileError, AccountsFileError) as error:
         raise StartError(str(error)) from None
     clients = registry(portal_redirect_uris=settings.portal_redirect_uris)
-    await register_secrets(pool, clients, settings.client_secrets_file)
+    await register_secrets(pool, keyring, clients, settings.client_secrets_file)
     signer = await load_signer(pool, keyring, issuer=settings.issuer)
     return OpenIdProvider(settings, pool, keyring, signer, clients, pairwise)
 

@@ -1,4 +1,4 @@
-"""Password and secret hashing: argon2id in two threads, so that neither the event loop nor the memory is exhausted."""
+"""Password hashing: argon2id in two threads, so that neither the event loop nor the memory is exhausted."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor

@@ -47,6 +47,6 @@ async def is_revoked(held: Connection, grant_id: UUID) -> bool:
     )
 
 
-async def find_secret_hash(held: Connection, client_id: str) -> str | None:
-    found: str | None = await held.fetchval("SELECT secret_hash FROM client_secrets WHERE client_id = $1", client_id)
+async def find_secret_hash(held: Connection, client_id: str) -> bytes | None:
+    found: bytes | None = await held.fetchval("SELECT secret_hash FROM client_secrets WHERE client_id = $1", client_id)
     return found

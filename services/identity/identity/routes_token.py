@@ -15,14 +15,14 @@ from yijian_common.auth import Principal
 from yijian_common.database import connection
 from yijian_common.tokens import Kind, TokenRefusedError, verify
 
+from identity.client_secrets import is_secret
 from identity.clients import Client
 from identity.codes import redeem_code
 from identity.errors import InvalidClientError, OAuthError
 from identity.parameters import form_body, parse_form
-from identity.passwords import matches
 from identity.people import access_claims, id_claims, userinfo_claims
 from identity.provider import OpenIdProvider, Provider
-from identity.queries import find_person, find_secret_hash, is_revoked
+from identity.queries import find_person, is_revoked
 from identity.signing import ACCESS_TOKEN_SECONDS
 
 routes = APIRouter(tags=["tokens"])
@@ -119,9 +119,7 @@ async def _authenticate(provider: OpenIdProvider, form: Mapping[str, str], autho
 async def _check_secret(provider: OpenIdProvider, client: Client, secret: str | None) -> None:
     if secret is None or not client.confidential:
         raise InvalidClientError
-    async with connection(provider.pool) as held:
-        stored = await find_secret_hash(held, client.id)
-    if stored is None or not await matches(stored, secret[:256]):
+    if not await is_secret(provider, client, secret):
         raise InvalidClientError
 
 

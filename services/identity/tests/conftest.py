@@ -89,7 +89,7 @@ class Opened:
     """What the first start made, to put back before each test."""
 
     provider: OpenIdProvider
-    secret_hashes: list[tuple[str, str]]
+    secret_hashes: list[tuple[str, bytes]]
 
 
 @pytest.fixture(scope="session")

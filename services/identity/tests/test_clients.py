@@ -1,5 +1,6 @@
 """Services speak for themselves with a secret; everyone else is turned away the same way."""
 
+import asyncio
 import json
 import stat
 import time
@@ -91,18 +92,33 @@ async def test_secrets_lie_hashed_and_a_new_one_replaces_the_old(
     browser: Browser, provider: OpenIdProvider, tmp_path: Path
 ) -> None:
     hashes = await provider.pool.fetch("SELECT secret_hash FROM client_secrets")
-    assert {row["secret_hash"].split("$")[1] for row in hashes} == {"argon2id"}
+    assert {len(row["secret_hash"]) for row in hashes} == {32}
+    assert not any(APPROVAL[1].encode() in row["secret_hash"] for row in hashes)
     path = tmp_path / "new.json"
     path.write_text(json.dumps({"approval": "another-secret-0123456789"}))
-    await register_secrets(provider.pool, provider.clients, path)
+    await register_secrets(provider.pool, provider.keyring, provider.clients, path)
     assert (await browser.http.post("/token", data=ITSELF, auth=APPROVAL)).status_code == 401
     new = ("approval", "another-secret-0123456789")
     assert (await browser.http.post("/token", data=ITSELF, auth=new)).status_code == 200
 
 
+async def test_wrong_secrets_cost_next_to_nothing(browser: Browser) -> None:
+    """Passwords are hashed slowly, in few threads: whoever could fill those would keep everybody from logging in."""
+    wrong = ("approval", "x" * 43)
+    began = time.process_time()
+    answers = await asyncio.gather(*(browser.http.post("/token", data=ITSELF, auth=wrong) for _ in range(50)))
+    assert time.process_time() - began < 50 * 0.02
+    assert {answer.status_code for answer in answers} == {401}
+
+
+async def test_the_secret_of_another_client_opens_nothing(browser: Browser) -> None:
+    assert (await browser.http.post("/token", data=ITSELF, auth=("identity", APPROVAL[1]))).status_code == 401
+    assert (await browser.http.post("/token", data=ITSELF, auth=(HEALTH[0], APPROVAL[1]))).status_code == 401
+
+
 async def test_missing_secrets_are_made_for_their_owner_alone(provider: OpenIdProvider, tmp_path: Path) -> None:
     path = tmp_path / "made" / "secrets.json"
-    await register_secrets(provider.pool, provider.clients, path)
+    await register_secrets(provider.pool, provider.keyring, provider.clients, path)
     made = json.loads(path.read_text())
     assert set(made) == {client.id for client in provider.clients.values() if client.confidential}
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -124,4 +140,4 @@ async def test_an_odd_secrets_file_stops_the_start(provider: OpenIdProvider, tmp
     path = tmp_path / "odd.json"
     path.write_text(document)
     with pytest.raises(StartError, match="client secrets file"):
-        await register_secrets(provider.pool, provider.clients, path)
+        await register_secrets(provider.pool, provider.keyring, provider.clients, path)
