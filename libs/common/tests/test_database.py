@@ -1,13 +1,20 @@
 """F1: a 2xx means that COMMIT returned. And what a database in trouble means to a caller."""
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from pydantic import SecretStr
 from yijian_common import database
 from yijian_common.database import Pool, connection, transaction
 from yijian_common.errors import ServiceUnavailable
@@ -38,6 +45,36 @@ def migrations(tmp_path: Path) -> Path:
     folder.mkdir()
     write_revision(folder, "0001", "CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE note (text text);")
     return folder
+
+
+Begin = Callable[[DatabaseSettings, Path], Awaitable[None]]
+
+
+async def opened_and_closed(settings: DatabaseSettings, _: Path) -> None:
+    async with database.open_pool(settings):
+        pass
+
+
+async def migrated(settings: DatabaseSettings, migrations: Path) -> None:
+    await database.migrate(settings, migrations)
+
+
+def at(url: str, settings: DatabaseSettings) -> DatabaseSettings:
+    return settings.model_copy(update={"database_url": SecretStr(url)})
+
+
+def on_port(settings: DatabaseSettings, port: int) -> str:
+    url = urlsplit(settings.database_url.get_secret_value())
+    who, _, _ = url.netloc.rpartition("@")
+    return url._replace(netloc=f"{who}@127.0.0.1:{port}").geturl()
+
+
+@contextlib.contextmanager
+def free_port() -> Iterator[int]:
+    """A port that nobody listens on, kept while the block runs."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 async def test_when_commit_fails_the_caller_is_not_told_that_it_worked(
@@ -183,12 +220,74 @@ async def test_a_cancelled_request_gives_its_connection_back_clean(pool: Pool) -
         assert await held.fetchval(idle) == 0
 
 
-async def test_a_wrong_password_is_one_sentence(database_settings: DatabaseSettings) -> None:
-    url = database_settings.database_url.get_secret_value()
-    role, _, rest = url.partition("@")
-    wrong = database_settings.model_copy(
-        update={"database_url": type(database_settings.database_url)(f"{role}x@{rest}")}
-    )
+@pytest.mark.parametrize("begin", [opened_and_closed, migrated])
+async def test_a_wrong_password_is_one_sentence(
+    database_settings: DatabaseSettings, migrations: Path, begin: Begin
+) -> None:
+    role, _, rest = database_settings.database_url.get_secret_value().partition("@")
     with pytest.raises(StartError, match="YIJIAN_DATABASE_URL"):
-        async with database.open_pool(wrong):
-            pass
+        await begin(at(f"{role}x@{rest}", database_settings), migrations)
+
+
+@pytest.mark.parametrize("begin", [opened_and_closed, migrated])
+async def test_a_database_that_stays_away_is_one_sentence(
+    database_settings: DatabaseSettings, migrations: Path, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "START_SECONDS", 0.6)
+    with free_port() as port, pytest.raises(StartError, match="cannot reach its database"):
+        await begin(at(on_port(database_settings, port), database_settings), migrations)
+
+
+@pytest.mark.parametrize("begin", [opened_and_closed, migrated])
+async def test_a_database_that_comes_later_is_waited_for(
+    database_settings: DatabaseSettings, migrations: Path, begin: Begin
+) -> None:
+    with free_port() as port:
+        pass
+    beginning = asyncio.create_task(begin(at(on_port(database_settings, port), database_settings), migrations))
+    await asyncio.sleep(0.3)
+    assert not beginning.done()
+    address = urlsplit(database_settings.database_url.get_secret_value())
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(address.hostname, address.port)
+        await asyncio.gather(_pump(reader, back), _pump(there, writer))
+
+    async with await asyncio.start_server(pass_on, "127.0.0.1", port), asyncio.timeout(10):
+        await beginning
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+def test_a_schema_that_is_current_is_found_so_without_alembic(
+    database_settings: DatabaseSettings, migrations: Path
+) -> None:
+    asyncio.run(database.migrate(database_settings, migrations))
+    assert not {"alembic", "sqlalchemy"} & loaded_by_migrating(database_settings, migrations)
+    write_revision(migrations, "0002", "CREATE TABLE more (x int)", before="0001")
+    assert {"alembic", "sqlalchemy"} <= loaded_by_migrating(database_settings, migrations)
+    assert not {"alembic", "sqlalchemy"} & loaded_by_migrating(database_settings, migrations)
+
+
+def loaded_by_migrating(settings: DatabaseSettings, migrations: Path) -> set[str]:
+    """The modules that a fresh process has loaded after it migrated."""
+    program = (
+        "import asyncio, sys\nfrom pathlib import Path\nfrom yijian_common import database, settings\n"
+        "loaded = settings.load_settings(settings.DatabaseSettings)\n"
+        "asyncio.run(database.migrate(loaded, Path(sys.argv[1])))\nprint(*sys.modules)"
+    )
+    environment = {
+        "PATH": os.environ["PATH"],
+        "YIJIAN_SERVICE": settings.service,
+        "YIJIAN_HTTP_PORT": "0",
+        "YIJIAN_DATABASE_URL": settings.database_url.get_secret_value(),
+        "YIJIAN_KEY_FILE": str(settings.key_file),
+    }
+    command = [sys.executable, "-c", program, str(migrations)]
+    return set(subprocess.check_output(command, env=environment, text=True, timeout=60).split())  # noqa: S603 - ours

@@ -5,20 +5,17 @@ Invariant: `transaction` returns only after COMMIT returned. Commit inside the h
 
 import asyncio
 import contextlib
-import zlib
-from collections.abc import AsyncIterator, Mapping
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from enum import StrEnum
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import TypeVar
 
 import asyncpg
 import structlog
-from alembic import command
-from alembic.config import Config
 from asyncpg.pool import PoolConnectionProxy
-from sqlalchemy import Connection as SyncConnection
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from yijian_common.errors import Problem, ServiceUnavailable
 from yijian_common.process import StartError
@@ -29,7 +26,10 @@ log = structlog.get_logger(__name__)
 Pool = asyncpg.Pool
 Connection = asyncpg.Connection | PoolConnectionProxy
 
+Connected = TypeVar("Connected")
+
 ACQUIRE_SECONDS = 2
+CONNECT_SECONDS = 5
 START_SECONDS = 60
 COMMAND_SECONDS = 10  # the server's statement_timeout ends a query sooner; this one is for a server that went silent
 
@@ -100,19 +100,27 @@ async def _connect(
     plan_cache: PlanCache,
     planner: Mapping[str, str] | None,
 ) -> Pool:
+    return await _patiently(
+        settings,
+        partial(
+            asyncpg.create_pool,
+            min_size=min(min_size, max_size),
+            max_size=max_size,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            max_inactive_connection_lifetime=300,
+            server_settings={**server_settings(settings.service, plan_cache=plan_cache), **(planner or {})},
+            reset=_keep_session,
+        ),
+    )
+
+
+async def _patiently(settings: DatabaseSettings, connect: Callable[[str], Awaitable[Connected]]) -> Connected:
+    """What `connect` gives for the database's address. Waits up to a minute for it, then raises `StartError`."""
     deadline = asyncio.get_running_loop().time() + START_SECONDS
     while True:
         try:
-            return await asyncpg.create_pool(
-                settings.database_url.get_secret_value(),
-                min_size=min(min_size, max_size),
-                max_size=max_size,
-                timeout=5,
-                command_timeout=COMMAND_SECONDS,
-                max_inactive_connection_lifetime=300,
-                server_settings={**server_settings(settings.service, plan_cache=plan_cache), **(planner or {})},
-                reset=_keep_session,
-            )
+            return await connect(settings.database_url.get_secret_value())
         except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError, ValueError) as error:
             raise StartError(
                 f"{settings.service} may not use its database ({type(error).__name__}); check YIJIAN_DATABASE_URL."
@@ -180,26 +188,34 @@ def problem_of(error: Exception) -> Problem | None:
             return None
 
 
+# --- the schema ------------------------------------------------------------------------------------------------------
+
+_REVISION = re.compile(r'^(down_)?revision\b[^=\n]*= ["\']([^"\'\n]+)["\']$', re.MULTILINE)
+
+
 async def migrate(settings: DatabaseSettings, migrations: Path) -> None:
     """Bring the service's own database to the newest revision in `migrations` (Alembic files of plain SQL).
 
-    Runs at start in one transaction under an advisory lock, so replicas that start together do it once.
+    Runs at start in one transaction under an advisory lock, so replicas that start together do it once. Waits for the
+    database like `open_pool`.
     """
-    url = settings.database_url.get_secret_value()
-    engine = create_async_engine("postgresql+asyncpg" + url[url.index("://") :], poolclass=NullPool)
+    connect = partial(_patiently, settings, partial(asyncpg.connect, timeout=CONNECT_SECONDS))
+    if not await _is_current(await connect(), migrations):
+        await import_module("yijian_common.schema_upgrade").upgrade(settings.service, migrations, connect)
+
+
+async def _is_current(held: asyncpg.Connection, migrations: Path) -> bool:
+    """Whether the database is at the newest revision: asked without Alembic, which takes longer to load."""
     try:
-        async with engine.begin() as held:
-            lock = zlib.crc32(f"migrate:{settings.service}".encode())
-            await held.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
-            await held.run_sync(_upgrade, migrations)
+        if await held.fetchval("SELECT to_regclass('alembic_version')", timeout=COMMAND_SECONDS) is None:
+            return False
+        rows = await held.fetch("SELECT version_num FROM alembic_version", timeout=COMMAND_SECONDS)
     finally:
-        await engine.dispose()
+        await held.close(timeout=1)
+    return {row["version_num"] for row in rows} == _newest(migrations)
 
 
-def _upgrade(held: SyncConnection, migrations: Path) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("alembic_environment")))
-    config.set_main_option("version_locations", str(migrations).replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")
-    config.attributes["connection"] = held
-    command.upgrade(config, "heads")
+def _newest(migrations: Path) -> set[str]:
+    """The revisions that no other one follows."""
+    named = [found for file in migrations.glob("*.py") for found in _REVISION.findall(file.read_text("utf-8"))]
+    return {revision for down, revision in named if not down} - {revision for down, revision in named if down}
