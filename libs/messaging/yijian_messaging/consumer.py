@@ -316,15 +316,18 @@ class Consumer(Generic[T, C]):
         if time.monotonic() < self._replay_due:
             return
         self._replay_due = time.monotonic() + REPLAY_INTERVAL
-        for letter in await self._store.replays(self.name, 20):
+        for number in await self._store.replays(self.name, 20):
             try:
-                await self._replay(letter)
+                # Opened here: one whose key is gone must not stand in the way of the others.
+                letter = await self._store.letter(number)
+                if letter is not None:
+                    await self._replay(letter)
             except Exception as error:
                 if self._store.is_transient(error):
                     raise
                 async with self._store.transaction() as transaction:
                     note = f"replay failed: {type(error).__name__}"
-                    await transaction.settle_letter(letter.id, LetterState.DEAD, note)
+                    await transaction.settle_letter(number, LetterState.DEAD, note)
 
     async def _replay(self, letter: DeadLetter) -> None:
         arrival = self._arrive(letter.record)

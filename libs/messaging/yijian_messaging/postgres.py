@@ -294,7 +294,9 @@ class PostgresStore:
         rows = await self._pool.fetch(
             """
             SELECT u.id, o.event_id, o.topic, o.key, o.headers, o.value, o.personal
-            FROM outbox_unsent u JOIN outbox o ON o.day = u.day AND o.id = u.id
+            FROM outbox_unsent u
+            -- OFFSET 0 keeps this a look-up per waiting row: no statistics can make it a reading of all that was sent.
+            CROSS JOIN LATERAL (SELECT * FROM outbox s WHERE s.day = u.day AND s.id = u.id OFFSET 0) o
             WHERE u.shard = ANY($1) AND NOT EXISTS (SELECT FROM outbox_parked p WHERE p.key = o.key)
             ORDER BY u.id LIMIT $2
             """,
@@ -348,8 +350,8 @@ class PostgresStore:
         row = await self._pool.fetchrow(
             """
             SELECT count(*) AS rows, coalesce(extract(epoch FROM now() -
-                (SELECT o.created_at FROM outbox_unsent u JOIN outbox o ON o.day = u.day AND o.id = u.id
-                 ORDER BY u.id LIMIT 1)), 0)::float AS age
+                (SELECT (SELECT o.created_at FROM outbox o WHERE o.day = u.day AND o.id = u.id)
+                 FROM outbox_unsent u ORDER BY u.id LIMIT 1)), 0)::float AS age
             FROM (SELECT FROM outbox_unsent LIMIT 100000) AS waiting
             """
         )
@@ -433,11 +435,11 @@ class PostgresStore:
             await transaction.settle_letter(letter, LetterState.DISCARDED, note)
             return True
 
-    async def replays(self, consumer: str, limit: int) -> list[DeadLetter]:
+    async def replays(self, consumer: str, limit: int) -> list[int]:
         rows = await self._pool.fetch(
-            "SELECT * FROM dead_letter WHERE state = 'REPLAY' AND consumer = $1 ORDER BY id LIMIT $2", consumer, limit
+            "SELECT id FROM dead_letter WHERE state = 'REPLAY' AND consumer = $1 ORDER BY id LIMIT $2", consumer, limit
         )
-        return [self._letter(row, opened=True) for row in rows]
+        return [row["id"] for row in rows]
 
     async def incidents(self, *, open_only: bool = True, limit: int = 100) -> list[Incident]:
         rows = await self._pool.fetch(

@@ -402,11 +402,11 @@ class SqliteStore:
             await transaction.settle_letter(letter, LetterState.DISCARDED, note)
             return True
 
-    async def replays(self, consumer: str, limit: int) -> list[DeadLetter]:
+    async def replays(self, consumer: str, limit: int) -> list[int]:
         rows = self._db.execute(
-            "SELECT * FROM dead_letter WHERE state = 'REPLAY' AND consumer = ? ORDER BY id LIMIT ?", (consumer, limit)
+            "SELECT id FROM dead_letter WHERE state = 'REPLAY' AND consumer = ? ORDER BY id LIMIT ?", (consumer, limit)
         ).fetchall()
-        return [self._letter(row, opened=True) for row in rows]
+        return [row["id"] for row in rows]
 
     async def incidents(self, *, open_only: bool = True, limit: int = 100) -> list[Incident]:
         rows = self._db.execute(

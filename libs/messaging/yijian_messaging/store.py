@@ -186,8 +186,8 @@ class Store(Protocol[C_co]):
     async def discard(self, letter: int, *, note: str) -> bool:
         """Give a dead letter up for good."""
 
-    async def replays(self, consumer: str, limit: int) -> list[DeadLetter]:
-        """Dead letters of this consumer that an operator wants handled again."""
+    async def replays(self, consumer: str, limit: int) -> list[int]:
+        """The ids of this consumer's dead letters that an operator wants handled again."""
 
     async def incidents(self, *, open_only: bool = True, limit: int = 100) -> list[Incident]:
         """Incidents, newest first."""
