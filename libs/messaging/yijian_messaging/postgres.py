@@ -435,11 +435,11 @@ class PostgresStore:
             await transaction.settle_letter(letter, LetterState.DISCARDED, note)
             return True
 
-    async def replays(self, consumer: str, limit: int) -> list[DeadLetter]:
+    async def replays(self, consumer: str, limit: int) -> list[int]:
         rows = await self._pool.fetch(
-            "SELECT * FROM dead_letter WHERE state = 'REPLAY' AND consumer = $1 ORDER BY id LIMIT $2", consumer, limit
+            "SELECT id FROM dead_letter WHERE state = 'REPLAY' AND consumer = $1 ORDER BY id LIMIT $2", consumer, limit
         )
-        return [self._letter(row, opened=True) for row in rows]
+        return [row["id"] for row in rows]
 
     async def incidents(self, *, open_only: bool = True, limit: int = 100) -> list[Incident]:
         rows = await self._pool.fetch(
