@@ -166,15 +166,25 @@ def test_no_bytes_whatever_are_more_than_refused(raw: bytes):
         decode(headers, raw)
 
 
+STORABLE = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"))
+
+
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+        st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | STORABLE,
         st.lists,
         max_leaves=20,
     )
 )
 def test_strict_json_reads_what_json_writes(content: Any):
     assert strict_json.parse(json.dumps(content).encode()) == content
+
+
+@given(st.text(min_size=1), st.sampled_from(["\x00", "\ud800", "\udfff"]))
+def test_what_no_table_can_store_is_refused(text: str, odd: str):
+    for content in (text + odd, {text + odd: 1}, [[text, odd]]):
+        with pytest.raises(strict_json.InvalidJsonError):
+            strict_json.parse(json.dumps(content).encode())
 
 
 def test_many_brackets_are_not_depth():
