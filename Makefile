@@ -4,10 +4,10 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,
 	libs/* services/* departments/* cli deploy/embedded examples bench)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test lint typecheck contracts bench lock clean FORCE
+.PHONY: help install up down status demo test test-faults lint typecheck contracts bench lock clean FORCE
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 install: .venv/installed ## Install everything into .venv (the other targets do it by themselves)
 	@:
@@ -33,6 +33,9 @@ demo: install ## Watch one birth application go through seven departments
 
 test: install ## Run every test on a real Kafka and a real Postgres
 	@$(BIN)/pytest
+
+test-faults: install ## Kill, cut off and restart things for many minutes: what make test only samples
+	@$(BIN)/pytest -m slow
 
 lint: install ## Check style, format and who may import whom
 	@$(BIN)/ruff check

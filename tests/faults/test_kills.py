@@ -36,10 +36,8 @@ BUREAUS = [
 CASES = [("approval", point) for point in APPROVAL] + [(name, str(point)) for name in BUREAUS for point in DEPARTMENT]
 WORST = [
     ("approval", FaultPoint.INTAKE_AFTER_COMMIT),
-    ("approval", f"{FaultPoint.RELAY_BEFORE_SEND}:2"),
     ("approval", f"{FaultPoint.BATCH_AFTER_COMMIT}:2"),
     ("public-security", FaultPoint.BATCH_BEFORE_COMMIT),
-    ("health", FaultPoint.RELAY_AFTER_SEND),
 ]
 
 
