@@ -34,6 +34,13 @@ Handler = Callable[[Transaction[C], Sequence[Message[T]]], Awaitable[Sequence[Re
 
 REPLAY_INTERVAL = 1.0
 MAX_PAUSE = 5.0
+LEADER_PATIENCE = 2.0
+MAX_EMPTY_PERIODS = 16
+LETTING_GO = 5
+
+
+class StandstillError(Exception):
+    """Something should move and does not: the session is given up for a new one."""
 
 
 class OffsetMovedError(Exception):
@@ -94,14 +101,18 @@ class Consumer(Generic[T, C]):
         self._handle = handle
         self._tuning = tuning
         self._problem: str | None = None
-        self._progress = time.monotonic()
+        self._halted: dict[TopicPartition, str] = {}
+        self._stuck: str | None = None
+        self._progress = self._turned = time.monotonic()
+        self._empty_periods = 1
+        self._limit = tuning.batch_records
         self._cluster = ""
         self._commit_due = 0.0
         self._replay_due = 0.0
         self._stopping = asyncio.Event()
 
     def problem(self) -> str | None:
-        return self._problem
+        return self._problem or self._stuck or "; ".join(self._halted.values()) or None
 
     async def run(self, stopping: asyncio.Event) -> None:
         self._stopping = stopping
@@ -110,6 +121,10 @@ class Consumer(Generic[T, C]):
             try:
                 await self._session()
                 pause = 0.2
+            except StandstillError:
+                # A batch that takes too long comes again in smaller ones, until it passes or one record is alone.
+                self._limit = max(1, self._limit // 8)
+                metrics.REBUILDS.labels(self.name).inc()
             except (KafkaError, OSError, TimeoutError) as error:
                 self._problem = f"Kafka does not answer ({type(error).__name__}); trying again"
                 log.warning("consumer_session_lost", consumer=self.name, error=type(error).__name__)
@@ -128,33 +143,49 @@ class Consumer(Generic[T, C]):
             assignments.consumer = consumer
             consumer.subscribe(self._topics, listener=assignments)
             self._problem = None
-            self._progress = time.monotonic()
-            watchdog = asyncio.create_task(self._watch(consumer))
-            try:
-                await self._loop(consumer, assignments, watchdog)
-            finally:
-                watchdog.cancel()
-                with contextlib.suppress(asyncio.CancelledError, KafkaError, TimeoutError, OSError):
-                    await watchdog
+            self._halted.clear()
+            self._progress = self._turned = time.monotonic()
+            await self._read_on(consumer, assignments)
             await self._commit_group(consumer)
         finally:
             await kafka.discard_consumer(consumer)
 
-    async def _loop(
-        self, consumer: AIOKafkaConsumer, assignments: _Assignments, watchdog: "asyncio.Task[None]"
-    ) -> None:
+    async def _read_on(self, consumer: AIOKafkaConsumer, assignments: _Assignments) -> None:
+        """Read until we are to stop, or until the watchdog says that nothing moves: whatever hangs is let go then."""
+        tasks = [
+            asyncio.create_task(self._loop(consumer, assignments)),
+            asyncio.create_task(self._watch(consumer)),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await self._let_go(tasks)
+        for task in done:
+            task.result()
+
+    async def _let_go(self, tasks: Sequence["asyncio.Task[None]"]) -> None:
+        """Cancel, and more than once: `wait_for` may lose a cancellation that comes together with its time-out."""
+        hanging = set(tasks)
+        for _ in range(LETTING_GO):
+            for task in hanging:
+                task.cancel()
+            _, hanging = await asyncio.wait(hanging, timeout=1)
+            if not hanging:
+                return
+        # It cannot commit either: its offsets will have moved when it comes to it.
+        log.error("handler_ignores_cancellation", consumer=self.name)
+
+    async def _loop(self, consumer: AIOKafkaConsumer, assignments: _Assignments) -> None:
         while not self._stopping.is_set():
-            if watchdog.done():
-                watchdog.result()
+            self._turned = time.monotonic()
             try:
                 if assignments.unplaced:
                     await self._place(consumer, assignments)
                 await self._handle_replays()
-                polled = await consumer.getmany(timeout_ms=200, max_records=self._tuning.batch_records)
+                polled = await consumer.getmany(timeout_ms=200, max_records=self._limit)
                 records = _in_order(polled)
                 if records:
                     await self._settle([self._arrive(record) for record in records])
-                    self._progress = time.monotonic()
                 await self._commit_group_when_due(consumer, handled=bool(records))
             except OffsetMovedError:
                 await self._rewind(consumer, assignments)
@@ -167,34 +198,51 @@ class Consumer(Generic[T, C]):
     async def _place(self, consumer: AIOKafkaConsumer, assignments: _Assignments) -> None:
         """Seek newly assigned partitions to their stored offsets, then let them flow."""
         partitions = {p for p in assignments.unplaced if p in consumer.assignment()}
-        starts = await asyncio.wait_for(consumer.beginning_offsets(partitions), 15) if partitions else {}
+        starts = await kafka.answer(consumer.beginning_offsets(partitions)) if partitions else {}
+        ends = await kafka.answer(consumer.end_offsets(partitions)) if partitions else {}
         stored = await self._store.positions(
             self.name, {(p.topic, p.partition): start for p, start in starts.items()}, self._cluster
         )
+        wanted = {p: stored[p.topic, p.partition].next_offset for p in starts}
+        ends = await self._look_again(consumer, wanted, ends)
         for partition, start in starts.items():
             position = stored[partition.topic, partition.partition]
             if partition not in consumer.assignment():
                 continue
             if position.cluster_id != self._cluster:
-                await self._halt(f"{partition.topic}/{partition.partition}: the offset was counted in another cluster")
+                await self._halt(partition, "the offset was counted in another cluster")
             elif position.next_offset < start:
-                await self._halt(
-                    f"{partition.topic}/{partition.partition}: records {position.next_offset} to {start - 1}"
-                    " were deleted before they were read"
-                )
+                deleted = f"records {position.next_offset} to {start - 1} were deleted before they were read"
+                await self._halt(partition, deleted)
+            elif position.next_offset > ends[partition]:
+                beyond = f"the offset {position.next_offset} is beyond the end of the log; was the topic made anew?"
+                await self._halt(partition, beyond)
             else:
+                self._halted.pop(partition, None)
                 consumer.seek(partition, position.next_offset)
                 consumer.resume(partition)
         assignments.unplaced -= partitions
         # A rebalance in between leaves its own partitions for the next round.
         assignments.unplaced &= set(consumer.assignment())
+        self._halted = {p: why for p, why in self._halted.items() if p in consumer.assignment()}
 
-    async def _halt(self, what: str) -> None:
-        """A partition that cannot be read on without loss stays paused until a person decides."""
-        self._problem = what
+    async def _look_again(
+        self, consumer: AIOKafkaConsumer, wanted: dict[TopicPartition, int], ends: dict[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        """Ends of logs, asked again if one is too low: a new leader may not know yet what was acknowledged."""
+        if all(wanted[p] <= end or p in self._halted for p, end in ends.items()):
+            return ends
+        await self._rest(LEADER_PATIENCE)
+        again: dict[TopicPartition, int] = await kafka.answer(consumer.end_offsets(ends.keys()))
+        return again
+
+    async def _halt(self, partition: TopicPartition, why: str) -> None:
+        """A partition that cannot be read on without loss stays paused until a person decides; the others go on."""
+        what = f"{partition.topic}/{partition.partition}: {why}"
         log.error("partition_halted", consumer=self.name, reason=what)
         async with self._store.transaction() as transaction:
             await transaction.open_incident("offset-lost", f"{self.name} {what.partition(':')[0]}", what)
+        self._halted[partition] = what
 
     async def _rewind(self, consumer: AIOKafkaConsumer, assignments: _Assignments) -> None:
         """Go back to what is stored, for every partition we own."""
@@ -211,6 +259,7 @@ class Consumer(Generic[T, C]):
         if assigned:
             consumer.pause(*assigned)
         pause = 0.05
+        away = False
         while not self._stopping.is_set():
             await self._rest(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
             with contextlib.suppress(KafkaError):
@@ -220,11 +269,14 @@ class Consumer(Generic[T, C]):
             except Exception as again:
                 if not self._store.is_transient(again):
                     raise
+                away = True
                 pause = min(pause * 2, MAX_PAUSE)
             else:
                 break
         self._problem = None
-        self._progress = time.monotonic()
+        if away:
+            # A database that answers at once was not away: what fails again and again is for the watchdog then.
+            self._progress = self._turned = time.monotonic()
 
     # --- a batch -----------------------------------------------------------------------------------------------------
 
@@ -243,6 +295,7 @@ class Consumer(Generic[T, C]):
         except Exception as error:
             if self._store.is_transient(error):
                 raise
+            self._moved()
             if len(batch) > 1:
                 middle = len(batch) // 2
                 await self._settle(batch[:middle])
@@ -263,6 +316,7 @@ class Consumer(Generic[T, C]):
             except Exception as again:
                 if self._store.is_transient(again):
                     raise
+                self._moved()
                 error = again
             else:
                 return
@@ -293,6 +347,8 @@ class Consumer(Generic[T, C]):
                 await transaction.bury(self.name, poison)
             reach(FaultPoint.BATCH_BEFORE_COMMIT)
         reach(FaultPoint.BATCH_AFTER_COMMIT)
+        self._moved()
+        self._limit = min(self._limit * 2, self._tuning.batch_records)
         metrics.RECORDS.labels(self.name).inc(len(batch))
         metrics.BATCH.labels(self.name).observe(len(batch))
         metrics.DUPLICATES.labels(self.name).inc(len(messages) - len(fresh))
@@ -358,27 +414,47 @@ class Consumer(Generic[T, C]):
         with contextlib.suppress(KafkaError, TimeoutError):
             await asyncio.wait_for(consumer.commit(), 5)
 
+    def _moved(self) -> None:
+        """A handler came to an end, be it a failure: it does not hang."""
+        self._progress = self._turned = time.monotonic()
+        self._stuck = None
+
     async def _watch(self, consumer: AIOKafkaConsumer) -> None:
-        """End the session when there is lag and no progress: aiokafka can stand still without an error (#1037)."""
+        """End the session when something should move and does not: aiokafka can stand still without an error (#1037).
+
+        A member without partitions may have lost them or may just be one too many, which looks the same: it joins
+        anew, each time after twice as long.
+        """
         interval = self._tuning.watchdog / 3
         while True:
             await asyncio.sleep(interval)
-            if time.monotonic() - self._progress < self._tuning.watchdog or self._problem is not None:
+            if self._problem is not None or time.monotonic() - self._progress < interval:
                 continue
-            if await self._has_lag(consumer):
-                log.error("consumer_stuck", consumer=self.name)
-                raise TimeoutError("records wait and none was handled")
-            self._progress = time.monotonic()
+            reason = await self._standstill(consumer)
+            if reason is None:
+                self._moved()
+                self._empty_periods = 1
+                continue
+            member = bool(consumer.assignment())
+            if time.monotonic() - self._progress >= self._tuning.watchdog * (1 if member else self._empty_periods):
+                self._empty_periods = 1 if member else min(self._empty_periods * 2, MAX_EMPTY_PERIODS)
+                self._stuck = reason if member else None
+                log.error("consumer_stuck", consumer=self.name, reason=reason)
+                raise StandstillError(reason)
 
-    async def _has_lag(self, consumer: AIOKafkaConsumer) -> bool:
-        assigned = set(consumer.assignment())
-        if not assigned:
-            return False
-        ends = await asyncio.wait_for(consumer.end_offsets(assigned), 15)
-        for partition, end in ends.items():
-            if partition not in consumer.paused() and await asyncio.wait_for(consumer.position(partition), 5) < end:
-                return True
-        return False
+    async def _standstill(self, consumer: AIOKafkaConsumer) -> str | None:
+        """What should move and does not."""
+        if time.monotonic() - self._turned >= self._tuning.watchdog / 3:
+            return "one step takes very long"
+        reading = set(consumer.assignment()) - self._halted.keys()
+        if not reading:
+            return None if self._halted else "no partition is assigned"
+        try:
+            ends = await kafka.answer(consumer.end_offsets(reading))
+            places = {p: await kafka.answer(consumer.position(p), within=5) for p in reading}
+        except KafkaError as error:
+            return f"Kafka does not say how much is waiting ({type(error).__name__})"
+        return "records wait and none is handled" if any(places[p] < ends[p] for p in reading) else None
 
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

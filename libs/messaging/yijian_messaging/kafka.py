@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeVar
 from zlib import crc32
 
 import structlog
@@ -15,6 +15,7 @@ from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidTopicError,
     KafkaError,
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
     ProducerClosed,
@@ -27,6 +28,8 @@ from aiokafka.errors import (
 from yijian_messaging.settings import KafkaSettings, Tuning
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 MAX_MESSAGE_BYTES = 1_048_576
 
@@ -94,6 +97,14 @@ def build_tail(settings: KafkaSettings) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
         **_connection(settings), group_id=None, enable_auto_commit=False, auto_offset_reset="latest"
     )
+
+
+async def answer(asked: Awaitable[T], *, within: float = 15.0) -> T:
+    """What Kafka answers. Its silence is a KafkaError: a bare TimeoutError would be taken for the database's."""
+    try:
+        return await asyncio.wait_for(asked, within)
+    except (TimeoutError, OSError) as error:
+        raise KafkaTimeoutError(f"no answer within {within} s ({type(error).__name__})") from error
 
 
 async def read_cluster_id(settings: KafkaSettings) -> str:
