@@ -6,7 +6,8 @@ from typing import Any
 
 import asyncpg
 
-SENT_DAYS = 8
+from yijian_messaging.retention import SENT_DAYS
+
 DAYS_AHEAD = 8
 
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import asyncpg
 
+from yijian_messaging import postgres_purge
 from yijian_messaging.leases import Lease, share
 from yijian_messaging.letters import pack, unpack
 from yijian_messaging.outbox_days import keep_days
@@ -39,7 +40,6 @@ PLANNER_SETTINGS = {
 
 # Whoever finds no free connection in this time is told so, instead of waiting behind everybody else.
 ACQUIRE_SECONDS = 2
-INBOX_DAYS = 32
 
 _TRANSIENT = (
     OSError,
@@ -371,7 +371,7 @@ class PostgresStore:
         place = {"topic": row["topic"], "partition": row["partition"], "offset": row["record_offset"]}
         record = (
             unpack(self._sealer.open(row["sealed"]), **place)
-            if opened
+            if opened and row["sealed"]
             else Record(**place, key=None, value=None, headers=(), timestamp_ms=0)
         )
         return DeadLetter(
@@ -449,13 +449,9 @@ class PostgresStore:
 
     async def housekeep(self) -> None:
         await keep_days(self._pool)
-        await self._pool.execute(
-            """
-            DELETE FROM inbox WHERE id IN
-                (SELECT id FROM inbox WHERE seen_at < now() - make_interval(days => $1) LIMIT 10000)
-            """,
-            INBOX_DAYS,
-        )
+
+    async def purge(self) -> bool:
+        return await postgres_purge.purge(self._pool)
 
     def on_publish(self, wake: Waker) -> None:
         self._wakers.append(wake)

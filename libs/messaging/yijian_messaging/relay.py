@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 FRESH_SECONDS = 1.0
 MAX_PAUSE = 5.0
 HOUSEKEEPING_SECONDS = 600.0
+PURGE_PAUSE = 0.1
 
 
 class Relay:
@@ -44,6 +45,7 @@ class Relay:
         self._lease_until = 0.0
         self._renew_at = 0.0
         self._housekeep_at = 0.0
+        self._purge_at = 0.0
         self._work = asyncio.Event()
         self._problem: str | None = None
         store.on_publish(self._work.set)
@@ -99,6 +101,10 @@ class Relay:
         if now >= self._housekeep_at:
             self._housekeep_at = now + HOUSEKEEPING_SECONDS
             await self._store.housekeep()
+        if now >= self._purge_at:
+            # One batch between two sends: what has piled up is worked off without holding up what waits.
+            more = await self._store.purge()
+            self._purge_at = time.monotonic() + (PURGE_PAUSE if more else HOUSEKEEPING_SECONDS)
 
     async def _send_some(self) -> int:
         """Send the oldest rows; returns how many Kafka acknowledged."""

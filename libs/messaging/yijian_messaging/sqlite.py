@@ -16,6 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Self
 
+from yijian_messaging import sqlite_purge
 from yijian_messaging.leases import Lease, share
 from yijian_messaging.letters import pack, unpack
 from yijian_messaging.record import Outgoing, Record
@@ -35,8 +36,6 @@ from yijian_messaging.store import (
 SCHEMA_V1 = files(__package__).joinpath("schema/sqlite_v1.sql").read_text(encoding="utf-8")
 
 BUSY_PATIENCE = 10.0
-SENT_SECONDS = 8 * 86400
-INBOX_SECONDS = 32 * 86400
 _NOW = "((julianday('now') - 2440587.5) * 86400.0)"
 
 _TRANSIENT = {
@@ -350,7 +349,7 @@ class SqliteStore:
         topic, partition, offset = row["topic"], row["partition"], row["record_offset"]
         record = (
             unpack(self._sealer.open(row["sealed"]), topic=topic, partition=partition, offset=offset)
-            if opened
+            if opened and row["sealed"]
             else Record(topic, partition, offset, key=None, value=None, headers=(), timestamp_ms=0)
         )
         return DeadLetter(
@@ -426,14 +425,11 @@ class SqliteStore:
         ]
 
     async def housekeep(self) -> None:
+        """There are no partitions here."""
+
+    async def purge(self) -> bool:
         async with self.transaction() as transaction:
-            db = transaction.connection
-            db.execute(
-                "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE created_at < ?"
-                " AND id NOT IN (SELECT id FROM outbox_unsent) ORDER BY id LIMIT 10000)",
-                (time.time() - SENT_SECONDS,),
-            )
-            db.execute("DELETE FROM inbox WHERE seen_at < ?", (time.time() - INBOX_SECONDS,))
+            return sqlite_purge.purge(transaction.connection)
 
     def on_publish(self, wake: Waker) -> None:
         self._wakers.append(wake)

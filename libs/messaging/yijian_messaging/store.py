@@ -193,7 +193,14 @@ class Store(Protocol[C_co]):
         """Incidents, newest first."""
 
     async def housekeep(self) -> None:
-        """Make partitions ahead and drop what is past its time: sent rows after 8 days, inbox keys after 32."""
+        """Make the outbox's partitions ahead and drop those whose rows were sent eight days ago."""
+
+    async def purge(self) -> bool:
+        """Delete some of what is past its time (`retention`), in short transactions; whether there may be more.
+
+        Sent rows go after 8 days, inbox keys after 32, the records of settled dead letters after 90 (the letter itself
+        stays, without it), settled letters and closed incidents after 400.
+        """
 
     def on_publish(self, wake: "Waker") -> None:
         """Call `wake` after each commit that published something."""

@@ -14,7 +14,7 @@ CREATE TABLE inbox (
     id      bytea PRIMARY KEY,
     seen_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE INDEX inbox_seen_at ON inbox USING brin (seen_at);
+CREATE INDEX inbox_seen_at ON inbox (seen_at);
 
 -- What was said stays eight days in its day's partition; what still has to be said stands in outbox_unsent as well.
 CREATE TABLE outbox (
@@ -72,6 +72,9 @@ CREATE TABLE dead_letter (
     settled_at    timestamptz
 );
 CREATE INDEX dead_letter_replay ON dead_letter (consumer, id) WHERE state = 'REPLAY';
+CREATE INDEX dead_letter_settled ON dead_letter (settled_at) WHERE state IN ('REPLAYED', 'DISCARDED');
+CREATE INDEX dead_letter_sealed ON dead_letter (settled_at)
+    WHERE state IN ('REPLAYED', 'DISCARDED') AND sealed <> '';
 
 CREATE TABLE incident (
     id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -83,3 +86,4 @@ CREATE TABLE incident (
     resolution text
 );
 CREATE UNIQUE INDEX incident_open ON incident (kind, subject) WHERE closed_at IS NULL;
+CREATE INDEX incident_closed ON incident (closed_at) WHERE closed_at IS NOT NULL;

@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS inbox (
     id      BLOB PRIMARY KEY,
     seen_at REAL NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS inbox_seen_at ON inbox (seen_at);
 
 CREATE TABLE IF NOT EXISTS outbox (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS outbox (
     personal   INTEGER NOT NULL,
     created_at REAL    NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0)
 );
+CREATE INDEX IF NOT EXISTS outbox_created_at ON outbox (created_at);
 
 CREATE TABLE IF NOT EXISTS outbox_unsent (
     id       INTEGER PRIMARY KEY,
@@ -66,6 +68,9 @@ CREATE TABLE IF NOT EXISTS dead_letter (
     created_at    REAL    NOT NULL DEFAULT ((julianday('now') - 2440587.5) * 86400.0),
     settled_at    REAL
 );
+CREATE INDEX IF NOT EXISTS dead_letter_settled ON dead_letter (settled_at) WHERE state IN ('REPLAYED', 'DISCARDED');
+CREATE INDEX IF NOT EXISTS dead_letter_sealed ON dead_letter (settled_at)
+    WHERE state IN ('REPLAYED', 'DISCARDED') AND sealed <> x'';
 
 CREATE TABLE IF NOT EXISTS incident (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -77,3 +82,4 @@ CREATE TABLE IF NOT EXISTS incident (
     resolution TEXT
 );
 CREATE UNIQUE INDEX IF NOT EXISTS incident_open ON incident (kind, subject) WHERE closed_at IS NULL;
+CREATE INDEX IF NOT EXISTS incident_closed ON incident (closed_at) WHERE closed_at IS NOT NULL;
