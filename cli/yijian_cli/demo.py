@@ -55,7 +55,7 @@ def demo(
 @contextmanager
 def _at_work(platform: Platform) -> Iterator[Population]:
     """The platform up; afterwards it is as it was before."""
-    before = {status.name for status in platform.status() if status.state != "stopped"}
+    before = {status.name for status in platform.status() if status.pid is not None}
     try:
         with _step("虚构的居民和各部门的登记信息", "Writing fictitious records"):
             population = ensure_population(platform.home)

@@ -71,14 +71,18 @@ class Platform:
     @property
     def kafka_admin(self) -> KafkaCredentials:
         """The broker's administrator."""
+        if external := external_kafka():
+            return external
         self._refuse_before_first_start()
-        return external_kafka() or kafka.admin_credentials(self.home, self.ports)
+        return kafka.admin_credentials(self.home, self.ports)
 
     @property
     def postgres_admin_url(self) -> str:
         """The database server's administrator."""
+        if external := external_postgres():
+            return external
         self._refuse_before_first_start()
-        return external_postgres() or postgres.admin_url(self.home, self.ports)
+        return postgres.admin_url(self.home, self.ports)
 
     def kafka_credentials(self, principal: str) -> KafkaCredentials:
         """How this principal of the catalogue reaches the broker."""
