@@ -176,8 +176,15 @@ class City:
     def produce(self, department: str, *, value: bytes, key: bytes, headers: Mapping[str, bytes]) -> None:
         """Put a record of any kind on a department's results topic, with its credentials."""
         entry = get_department(department)
-        producer = Producer(self.platform.kafka_credentials(entry.principal).client_config())
-        producer.produce(entry.results_topic, value, key=key, headers=list(headers.items()))
+        self._produce(entry.principal, entry.results_topic, value, key, headers)
+
+    def ask(self, department: str, *, value: bytes, key: bytes, headers: Mapping[str, bytes]) -> None:
+        """Put a record of any kind on a department's tasks topic, as approval."""
+        self._produce("approval", get_department(department).tasks_topic, value, key, headers)
+
+    def _produce(self, principal: str, topic: str, value: bytes, key: bytes, headers: Mapping[str, bytes]) -> None:
+        producer = Producer(self.platform.kafka_credentials(principal).client_config())
+        producer.produce(topic, value, key=key, headers=list(headers.items()))
         if producer.flush(10):
             raise TimeoutError("Kafka did not take the record")
 

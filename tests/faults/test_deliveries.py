@@ -120,6 +120,37 @@ async def test_nonsense_becomes_dead_letters_and_its_neighbours_go_on(births: Bi
     assert births.city.platform.process("approval") is not None
 
 
+async def test_nonsense_among_a_departments_tasks_becomes_dead_letters_there(births: Births):
+    (application,) = await births.apply(1)
+    await births.all_granted()
+    topic = get_department("disease-control").tasks_topic
+    records = read_all(births.city.platform.kafka_credentials("department.disease-control"), topic)
+    good = next(record for record in records if record.key == str(application).encode())
+    headers, data = dict(good.headers), json.loads(good.value)
+    poison: list[tuple[bytes, dict[str, bytes]]] = [
+        (b"", headers),
+        (b"\xff\xfe\x00", headers),
+        (good.value[:-7], headers),
+        (good.value, {}),
+        (good.value, headers | {"ce_type": b"gov.city.approval.task-requested.v2"}),
+        (b"[" * 10_000 + b"]" * 10_000, headers),
+        (b'{"attempt": NaN}', headers),
+        (json.dumps({**data, "attempt": 0}).encode(), headers),
+        (json.dumps({**data, "department": "taxation"}).encode(), headers),
+    ]
+    before = births.dead_letters()
+
+    for number, (value, its_headers) in enumerate(poison):
+        births.city.ask("disease-control", value=value, key=f"poison-{number}".encode(), headers=its_headers)
+    await births.apply(1)
+    await births.all_granted()
+
+    async def are_buried() -> bool:
+        return births.dead_letters() == before + len(poison)
+
+    await wait_until(are_buried, what="a dead letter for each")
+
+
 def _other_subject(headers: dict[str, bytes]) -> dict[str, bytes]:
     return {name: text for name, text in headers.items() if name != "ce_subject"} | {"ce_id": uuid4().hex.encode()}
 
