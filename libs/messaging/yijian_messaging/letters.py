@@ -4,6 +4,7 @@ import base64
 import json
 
 from yijian_messaging.record import Record
+from yijian_messaging.store import Unsent
 
 
 def pack(record: Record) -> bytes:
@@ -29,6 +30,20 @@ def unpack(packed: bytes, *, topic: str, partition: int, offset: int) -> Record:
         value=_bytes(parts["value"]),
         headers=tuple((name, _bytes(value) or b"") for name, value in parts["headers"]),
         timestamp_ms=parts["timestamp_ms"],
+    )
+
+
+def unsendable(row: Unsent) -> Record:
+    """An outbox row as a dead letter keeps it: it stands in no partition, and its offset is the row's number."""
+    message = row.message
+    return Record(
+        topic=message.topic,
+        partition=-1,
+        offset=row.row,
+        key=message.key.encode(),
+        value=message.value,
+        headers=tuple((name, text.encode()) for name, text in message.headers.items()),
+        timestamp_ms=0,
     )
 
 

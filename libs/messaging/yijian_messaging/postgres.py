@@ -11,7 +11,7 @@ import asyncpg
 
 from yijian_messaging import postgres_purge
 from yijian_messaging.leases import Lease, share
-from yijian_messaging.letters import pack, unpack
+from yijian_messaging.letters import pack, unpack, unsendable
 from yijian_messaging.outbox_days import keep_days
 from yijian_messaging.record import Outgoing, Record
 from yijian_messaging.shards import shard_of
@@ -329,22 +329,14 @@ class PostgresStore:
         )
 
     async def park(self, row: Unsent, error: str) -> None:
-        message = row.message
-        record = Record(
-            topic=message.topic,
-            partition=-1,
-            offset=row.row,
-            key=message.key.encode(),
-            value=message.value,
-            headers=tuple((name, text.encode()) for name, text in message.headers.items()),
-            timestamp_ms=0,
-        )
         async with self.transaction() as transaction:
             done = await transaction.connection.execute(
-                "INSERT INTO outbox_parked (key, row_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", message.key, row.row
+                "INSERT INTO outbox_parked (key, row_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                row.message.key,
+                row.row,
             )
             if _count(done):
-                await transaction.put_letter(LetterKind.UNSENDABLE, "relay", record, error)
+                await transaction.put_letter(LetterKind.UNSENDABLE, "relay", unsendable(row), error)
 
     async def backlog(self) -> tuple[int, float]:
         row = await self._pool.fetchrow(

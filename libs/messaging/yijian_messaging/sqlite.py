@@ -18,7 +18,7 @@ from typing import Self
 
 from yijian_messaging import sqlite_purge
 from yijian_messaging.leases import Lease, share
-from yijian_messaging.letters import pack, unpack
+from yijian_messaging.letters import pack, unpack, unsendable
 from yijian_messaging.record import Outgoing, Record
 from yijian_messaging.shards import shard_of
 from yijian_messaging.store import (
@@ -309,22 +309,12 @@ class SqliteStore:
             )
 
     async def park(self, row: Unsent, error: str) -> None:
-        message = row.message
-        record = Record(
-            topic=message.topic,
-            partition=-1,
-            offset=row.row,
-            key=message.key.encode(),
-            value=message.value,
-            headers=tuple((name, text.encode()) for name, text in message.headers.items()),
-            timestamp_ms=0,
-        )
         async with self.transaction() as transaction:
             inserted = transaction.connection.execute(
-                "INSERT OR IGNORE INTO outbox_parked VALUES (?, ?)", (message.key, row.row)
+                "INSERT OR IGNORE INTO outbox_parked VALUES (?, ?)", (row.message.key, row.row)
             )
             if inserted.rowcount:
-                await transaction.put_letter(LetterKind.UNSENDABLE, "relay", record, error)
+                await transaction.put_letter(LetterKind.UNSENDABLE, "relay", unsendable(row), error)
 
     async def backlog(self) -> tuple[int, float]:
         row = self._db.execute(

@@ -6,13 +6,10 @@ correction, suspension and withdrawal; and three of our own: NOT_NEEDED, SKIPPED
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
 from uuid import UUID
 
 import msgspec
 from yijian_contracts.events import ApplicationOutcome, Correction, TaskMode
-
-S = TypeVar("S", bound=msgspec.Struct)
 
 
 class TaskState(StrEnum):
