@@ -60,10 +60,31 @@ class Home:
         """The departments' own records, one SQLite file each."""
         return self.folder / "stores"
 
+    def pairwise_key_file(self, holder: str) -> Path:
+        """The keys that `holder` has of those by which people are compared without sending identity numbers."""
+        return self.folder / "keys" / f"pairwise-{holder}.json"
+
     @property
-    def pairwise_key_file(self) -> Path:
-        """What identity and approval share to compare identity numbers without sending them."""
-        return self.folder / "keys" / "pairwise-approval.json"
+    def ledger_key(self) -> Path:
+        """The private key with which the ledger's signer signs; its public half stands beside it."""
+        return self.folder / "keys" / "ledger-signer.json"
+
+    @property
+    def ledger_public_key(self) -> Path:
+        return self.folder / "keys" / "ledger-signer.pub"
+
+    @property
+    def witness_key(self) -> Path:
+        """The private key of the witness, who would be somebody else in a city; its public half stands beside it."""
+        return self.folder / "witness" / "key.json"
+
+    @property
+    def witness_public_key(self) -> Path:
+        return self.folder / "witness" / "key.pub"
+
+    @property
+    def witness_store(self) -> Path:
+        return self.folder / "witness" / "checkpoints.db"
 
     @property
     def client_secrets(self) -> Path:

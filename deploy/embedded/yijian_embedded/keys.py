@@ -3,6 +3,7 @@
 import json
 import secrets
 from base64 import b64encode
+from pathlib import Path
 
 from yijian_embedded.home import Home, write_private
 
@@ -22,10 +23,22 @@ def ensure_key_file(home: Home, name: str) -> None:
     write_private(path, json.dumps(material, indent=1))
 
 
-def ensure_pairwise_key(home: Home) -> None:
-    """Make the key that identity and approval share, unless it is there (docs/decisions/0001)."""
-    if not home.pairwise_key_file.exists():
-        write_private(home.pairwise_key_file, json.dumps({"approval": _random_key()}))
+# Who holds the keys of which audiences (docs/decisions/0001): approval computes how data-exchange knows a person.
+PAIRWISE_HOLDERS = {"identity": ("approval", "data-exchange"), "approval": ("approval", "data-exchange")}
+
+
+def ensure_pairwise_keys(home: Home) -> None:
+    """Make the keys that identity shares with audiences, unless they are there, and give each holder its own."""
+    known = _read(home.pairwise_key_file("identity")) | _read(home.pairwise_key_file("approval"))
+    for holder, audiences in PAIRWISE_HOLDERS.items():
+        held = {audience: known.setdefault(audience, _random_key()) for audience in audiences}
+        path = home.pairwise_key_file(holder)
+        if _read(path) != held:
+            write_private(path, json.dumps(held))
+
+
+def _read(path: Path) -> dict[str, str]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
 def _random_key() -> str:

@@ -22,7 +22,7 @@ from yijian_embedded.errors import PlatformError, ProcessEndedError
 from yijian_embedded.external import external_kafka, external_postgres
 from yijian_embedded.home import Home, locked, make_private_folder
 from yijian_embedded.kafka_access import answers, wait_for_user
-from yijian_embedded.keys import ensure_key_file, ensure_pairwise_key
+from yijian_embedded.keys import ensure_key_file, ensure_pairwise_keys
 from yijian_embedded.ports import choose_ports, is_free_soon, read_ports
 from yijian_embedded.postgres_access import close_to_public, database_url
 from yijian_embedded.postgres_user import refuge_folder
@@ -104,7 +104,7 @@ class Platform:
         """What the process with this name is told."""
         service = get_service(name, replica=replica)
         url = self.database_url(name) if name in SERVICE_DATABASES else None
-        credentials = self.kafka_credentials(service.principal)
+        credentials = self.kafka_credentials(service.principal) if service.principal else None
         return environment(service, self.home, self.ports, kafka=credentials, database_url=url)
 
     def url(self, name: str) -> str:
@@ -119,7 +119,7 @@ class Platform:
             make_private_folder(self.home.stores)
             for service in SERVICES:
                 ensure_key_file(self.home, service.name)
-            ensure_pairwise_key(self.home)
+            ensure_pairwise_keys(self.home)
             self._start_infrastructure()
             provision(self.kafka_admin, self.postgres_admin_url, self.secrets)
             if services:

@@ -19,7 +19,7 @@ from yijian_embedded.kafka_access import (
 )
 from yijian_embedded.postgres_access import connect, ensure_database, ensure_role
 
-SERVICE_DATABASES: Final = ("approval", "identity")
+SERVICE_DATABASES: Final = ("approval", "identity", "data-exchange", "rating")
 
 
 @dataclass(frozen=True)

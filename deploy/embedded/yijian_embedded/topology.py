@@ -1,8 +1,10 @@
 """Every process of the platform on one page: what it runs, where it listens, what it is told.
 
-postgres ── approval, identity           a database and a role each
+postgres ── approval, identity, data-exchange, rating    a database and a role each
 kafka ──┬── approval                     the engine and its API
-        ├── identity                     the OpenID provider
+        ├── identity                     the OpenID provider and the wallet
+        ├── data-exchange                the consent register and the ledger ──▶ witness, another party's in a city
+        ├── rating                       reviews and rectification orders
         └── one program per department   its own SQLite store, its own two topics
 """
 
@@ -22,7 +24,8 @@ class Service:
 
     name: str
     module: str
-    principal: str
+    principal: str | None
+    """Who it is for Kafka; the witness, who belongs to somebody else, is nobody there."""
     department: str | None = None
     replica: int = 1
 
@@ -41,7 +44,10 @@ INFRASTRUCTURE = ("kafka", "kafka-controller", "postgres")
 
 SERVICES = (
     Service("identity", module="identity", principal="identity"),
+    Service("witness", module="yijian_witness", principal=None),
+    Service("data-exchange", module="data_exchange", principal="data-exchange"),
     Service("approval", module="approval", principal="approval"),
+    Service("rating", module="rating", principal="rating"),
     *(
         Service(code, module=code.replace("-", "_"), principal=department.principal, department=code)
         for code, department in departments().items()
@@ -58,35 +64,60 @@ def get_service(name: str, *, replica: int = 1) -> Service:
 
 
 def environment(
-    service: Service, home: Home, ports: Mapping[str, int], *, kafka: KafkaCredentials, database_url: str | None
+    service: Service,
+    home: Home,
+    ports: Mapping[str, int],
+    *,
+    kafka: KafkaCredentials | None,
+    database_url: str | None,
 ) -> dict[str, str]:
     """Everything a process is told. `database_url` is its Postgres database; a department keeps an SQLite file."""
-    return {
-        "YIJIAN_SERVICE": service.principal,
+    own = {
+        "YIJIAN_SERVICE": service.principal or service.name,
         "YIJIAN_ENVIRONMENT": "development",
         "YIJIAN_HTTP_HOST": "127.0.0.1",
         "YIJIAN_HTTP_PORT": str(ports[service.process_name]),
+        **_files(service, home, ports),
+    }
+    if kafka is None:
+        return own
+    return own | {
         **kafka.environment(),
         # A process that was killed goes on where it was as soon as it is back.
         "YIJIAN_INSTANCE": service.process_name,
         "YIJIAN_DATABASE_URL": database_url or f"sqlite:///{home.department_store(service.name)}",
         "YIJIAN_KEY_FILE": str(home.key_file(service.name)),
         "YIJIAN_IDENTITY_ISSUER": f"http://127.0.0.1:{ports['identity']}",
-        **_records(service, home),
     }
 
 
-def _records(service: Service, home: Home) -> dict[str, str]:
-    """The files it reads beside its database: fictitious records, if somebody has made any, and what services share."""
+def _files(service: Service, home: Home, ports: Mapping[str, int]) -> dict[str, str]:
+    """What it reads beside its database: fictitious records, if somebody has made any, and what it alone may know."""
     if service.department:
         return {
             "YIJIAN_RECORDS_FILE": str(home.records / f"{service.department}.jsonl"),
             "YIJIAN_SCRIPT_FILE": str(home.script_file(service.department)),
         }
-    if service.name == "identity":
-        return {
-            "YIJIAN_ACCOUNTS_FILE": str(home.records / "identity.jsonl"),
-            "YIJIAN_CLIENT_SECRETS_FILE": str(home.client_secrets),
-            "YIJIAN_PAIRWISE_KEY_FILE": str(home.pairwise_key_file),
-        }
-    return {"YIJIAN_PAIRWISE_KEY_FILE": str(home.pairwise_key_file)}
+    match service.name:
+        case "identity":
+            return {
+                "YIJIAN_ACCOUNTS_FILE": str(home.records / "identity.jsonl"),
+                "YIJIAN_CLIENT_SECRETS_FILE": str(home.client_secrets),
+                "YIJIAN_PAIRWISE_KEY_FILE": str(home.pairwise_key_file(service.name)),
+            }
+        case "approval":
+            return {"YIJIAN_PAIRWISE_KEY_FILE": str(home.pairwise_key_file(service.name))}
+        case "data-exchange":
+            return {
+                "YIJIAN_LEDGER_KEY_FILE": str(home.ledger_key),
+                "YIJIAN_WITNESS_URL": f"http://127.0.0.1:{ports['witness']}",
+                "YIJIAN_WITNESS_PUBLIC_KEY_FILE": str(home.witness_public_key),
+            }
+        case "witness":
+            return {
+                "YIJIAN_WITNESS_KEY_FILE": str(home.witness_key),
+                "YIJIAN_WITNESS_STORE": str(home.witness_store),
+                "YIJIAN_LEDGER_PUBLIC_KEY_FILE": str(home.ledger_public_key),
+            }
+        case _:
+            return {}

@@ -137,7 +137,7 @@ def _assemble(attributes: Mapping[str, str], data: Mapping[str, Any]) -> CloudEv
         )
         raise UndecodableError(f"{attributes['type']} does not fit its schema: {places}") from None
     if attributes.get("subject") not in (None, "", event.key):
-        raise UndecodableError("the subject is not the application id in the data")
+        raise UndecodableError("the subject is not what the data is about")
     return CloudEvent(
         id=attributes["id"],
         source=attributes["source"],

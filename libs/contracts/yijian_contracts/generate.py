@@ -20,11 +20,10 @@ from yijian_contracts.events import (
     TaskRequested,
     TaskUnprocessable,
 )
-from yijian_contracts.topics import APPLICATIONS, DISCLOSURES, DOCUMENTS, Topic, topics
+from yijian_contracts.topics import Topic, topics
 
 TO_DEPARTMENTS: tuple[type[Event], ...] = (TaskRequested, TaskCancelled)
 FROM_DEPARTMENTS: tuple[type[Event], ...] = (TaskReceived, TaskAnswered, TaskUnprocessable)
-_PREFIXES = {"Application": APPLICATIONS, "DataDisclosed": DISCLOSURES}
 
 INTRODUCTION = """# Events
 
@@ -35,7 +34,8 @@ Every record is a CloudEvent 1.0. We write binary mode: the attributes are the h
 `ce_source`, `ce_type`, `ce_subject`, `ce_time` and `content-type: application/json`, the value is the data. Structured
 mode (`content-type: application/cloudevents+json`) is read as well. `traceparent` is W3C Trace Context.
 
-- The key and the subject are the application id. An identity number is never a key, a subject or a header.
+- The key and the subject are the id of what the event is about, mostly the application. An identity number is never a
+  key, a subject or a header.
 - The id of an event is derived from what it is about: the same event sent again has the same id.
 - Personal data stands under `personal` and nowhere else.
 - Unknown fields are ignored. An unknown type, or an unknown major of a known type, becomes a dead letter.
@@ -49,13 +49,7 @@ def events_of(topic: Topic) -> tuple[type[Event], ...]:
         return TO_DEPARTMENTS
     if topic.name.endswith(".results"):
         return FROM_DEPARTMENTS
-    return tuple(event for event in EVENTS if _approval_topic(event) == topic.name)
-
-
-def _approval_topic(event: type[Event]) -> str | None:
-    if event in TO_DEPARTMENTS or event in FROM_DEPARTMENTS:
-        return None
-    return next((topic for prefix, topic in _PREFIXES.items() if event.__name__.startswith(prefix)), DOCUMENTS)
+    return tuple(event for event in EVENTS if topic.name == event.TOPIC)
 
 
 def schema_of(event: type[Event]) -> dict[str, Any]:
@@ -85,13 +79,14 @@ def asyncapi() -> dict[str, Any]:
             "channel": {"$ref": f"#/channels/{topic.name}"},
         }
         for topic in topics()
+        if "approval" in (topic.writer, *topic.readers)
     }
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Yijian events",
             "version": "1.0.0",
-            "description": "What approval and the departments say to each other; operations are approval's.",
+            "description": "What the services and the departments say to each other; operations are approval's.",
         },
         "defaultContentType": "application/json",
         "channels": channels,
@@ -114,12 +109,12 @@ def _message(event: type[Event]) -> dict[str, Any]:
                 "ce_id": {"type": "string"},
                 "ce_source": {"type": "string"},
                 "ce_type": {"const": event.full_type()},
-                "ce_subject": {"type": "string", "format": "uuid"},
+                "ce_subject": {"type": "string"},
                 "ce_time": {"type": "string", "format": "date-time"},
             },
         },
         "payload": {"$ref": f"schemas/{event.full_type()}.json"},
-        "bindings": {"kafka": {"key": {"type": "string", "format": "uuid"}}},
+        "bindings": {"kafka": {"key": {"type": "string"}}},
     }
 
 

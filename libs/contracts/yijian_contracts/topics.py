@@ -9,6 +9,14 @@ DAY_MS = 24 * 60 * 60 * 1000
 APPLICATIONS = "approval.applications"
 DOCUMENTS = "approval.documents"
 DISCLOSURES = "approval.disclosures"
+CONSENTS_GIVEN = "approval.consents"
+RECTIFICATIONS_ANSWERED = "approval.rectifications"
+CONSENTS_WITHDRAWN = "data-exchange.consents"
+CHECKPOINTS = "data-exchange.checkpoints"
+DOCUMENTS_SHOWN = "identity.disclosures"
+SESSIONS = "identity.sessions"
+ERASURES = "identity.erasures"
+RECTIFICATIONS_REQUESTED = "rating.rectifications"
 
 
 @dataclass(frozen=True)
@@ -65,10 +73,10 @@ def topics() -> tuple[Topic, ...]:
         *per_department,
         Topic(
             name=APPLICATIONS,
-            description="The life of applications, without personal data",
+            description="The life of applications; who applied stands in the personal part of their completion",
             writer="approval",
             readers=("approval", "rating"),
-            personal=False,
+            personal=True,
         ),
         Topic(
             name=DOCUMENTS,
@@ -83,6 +91,63 @@ def topics() -> tuple[Topic, ...]:
             writer="approval",
             readers=("data-exchange",),
             personal=False,
+        ),
+        Topic(
+            name=CONSENTS_GIVEN,
+            description="Consents given with applications, for the register",
+            writer="approval",
+            readers=("data-exchange",),
+            personal=False,
+        ),
+        Topic(
+            name=RECTIFICATIONS_ANSWERED,
+            description="What departments did about bad reviews",
+            writer="approval",
+            readers=("rating",),
+            personal=True,
+        ),
+        Topic(
+            name=CONSENTS_WITHDRAWN,
+            description="Consents taken back, in one order: how far it was told stands behind what was told",
+            writer="data-exchange",
+            readers=("approval",),
+            personal=False,
+            partitions=1,
+        ),
+        Topic(
+            name=CHECKPOINTS,
+            description="The ledger's signed states, each with the disclosures it covers",
+            writer="data-exchange",
+            readers=("approval",),
+            personal=False,
+        ),
+        Topic(
+            name=DOCUMENTS_SHOWN,
+            description="Documents that owners showed from their wallets, for the ledger",
+            writer="identity",
+            readers=("data-exchange",),
+            personal=False,
+        ),
+        Topic(
+            name=SESSIONS,
+            description="Sessions that ended: tokens of them are void",
+            writer="identity",
+            readers=("approval", "data-exchange", "rating"),
+            personal=False,
+        ),
+        Topic(
+            name=ERASURES,
+            description="Persons to be forgotten",
+            writer="identity",
+            readers=("approval", "data-exchange", "rating"),
+            personal=True,
+        ),
+        Topic(
+            name=RECTIFICATIONS_REQUESTED,
+            description="Bad reviews that are to be put right",
+            writer="rating",
+            readers=("approval",),
+            personal=True,
         ),
     )
 

@@ -1,0 +1,1 @@
+"""data-exchange: the consent register and the ledger of disclosures."""

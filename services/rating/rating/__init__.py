@@ -1,0 +1,1 @@
+"""rating: invitations, reviews and the orders that bad ones become."""
