@@ -27,7 +27,7 @@ from yijian_common.database import Pool
 from yijian_common.errors import Unauthenticated
 from yijian_common.key_sets import CREATE_TABLE
 from yijian_common.testing import InMemoryKeySetStore, Issuer
-from yijian_common.tokens import Kind, Post
+from yijian_common.tokens import Kind, Post, TokenRefusedError
 
 AUDIENCE = "approval"
 
@@ -126,6 +126,19 @@ async def test_a_withdrawn_key_takes_its_tokens_with_it(provider: Provider) -> N
     await run_until(verifier, lambda: provider.fetched > 0)
     with pytest.raises(Unauthenticated):
         await verifier.verify(token)
+
+
+async def test_an_authorisation_is_read_with_the_same_keys_also_new_ones(provider: Provider) -> None:
+    verifier = provider.verifier(InMemoryKeySetStore(provider.issuers[0].key_set))
+    await verifier.load_stored_keys()
+    rotated = Issuer("http://identity.test")
+    provider.issuers.insert(0, rotated)
+    said = {"subject": "father", "actor": "mother", "id_proof": "p" * 43, "life_event": "birth"}
+    assert (await verifier.verify_authorisation(rotated.authorisation(AUDIENCE, **said))).actor == "mother"
+    with pytest.raises(TokenRefusedError):
+        await verifier.verify_authorisation(rotated.authorisation("other", **said))
+    with pytest.raises(TokenRefusedError):
+        await verifier.verify_authorisation(rotated.token(AUDIENCE))
 
 
 async def test_a_remembered_token_ends_all_the_same(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,15 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey
 from yijian_common.testing import Issuer
-from yijian_common.tokens import Kind, TokenRefusedError, UnknownKeyError, read_key_set, verify
+from yijian_common.tokens import (
+    Authorisation,
+    Kind,
+    TokenRefusedError,
+    UnknownKeyError,
+    read_key_set,
+    verify,
+    verify_authorisation,
+)
 
 AUDIENCE = "approval"
 
@@ -171,3 +179,62 @@ def test_secret_and_foreign_keys_are_passed_over() -> None:
         "keys": [{"kid": "s", "kty": "oct", "k": "AAAA"}, {"kid": "e", "use": "enc", "kty": "EC"}, {"kty": "EC"}]
     }
     assert read_key_set(json.dumps(foreign).encode()) == {}
+
+
+def read_authorisation(token: str, issuer: Issuer, *, now: float | None = None) -> Authorisation:
+    keys = read_key_set(issuer.key_set)
+    return verify_authorisation(token, keys=keys, issuer=issuer.url, audience=AUDIENCE, now=now or time.time())
+
+
+def test_an_authorisation_says_who_lets_whom_do_what(issuer: Issuer) -> None:
+    proof = "p" * 43
+    token = issuer.authorisation(AUDIENCE, subject="father", actor="mother", id_proof=proof, life_event="birth")
+    said = read_authorisation(token, issuer)
+    assert (said.subject, said.actor, said.life_event, said.id_proof) == ("father", "mother", "birth", proof)
+    assert said.jti
+    assert said.expires_at > time.time()
+
+
+def test_an_authorisation_opens_nothing_and_an_access_token_authorises_nothing(issuer: Issuer) -> None:
+    authorisation = issuer.sign(issuer.authorisation_claims(AUDIENCE), typ="authorisation+jwt")
+    with pytest.raises(TokenRefusedError, match="type"):
+        read(authorisation, issuer)
+    everything = {**issuer.claims(AUDIENCE), **issuer.authorisation_claims(AUDIENCE)}
+    for other in ("at+jwt", "JWT", "authorization+jwt", "AUTHORISATION+JWT "):
+        with pytest.raises(TokenRefusedError, match="type"):
+            read_authorisation(issuer.sign(everything, typ=other), issuer)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "https://evil.example"},
+        {"aud": "data-exchange"},
+        {"exp": 1},
+        {"exp": None},
+        {"iat": 99999999999},
+        {"sub": None},
+        {"id_proof": None},
+        {"id_proof": 7},
+        {"act": None},
+        {"act": "mother"},
+        {"act": {}},
+        {"act": {"sub": ["mother"]}},
+        {"life_event": None},
+        {"life_event": ["birth"]},
+        {"means": None},
+        {"means": "PASSWORD"},
+        {"jti": None},
+    ],
+)
+def test_an_odd_authorisation_is_refused(issuer: Issuer, claims: dict[str, Any]) -> None:
+    merged = {**issuer.authorisation_claims(AUDIENCE), **claims}
+    kept = {name: value for name, value in merged.items() if value is not None}
+    with pytest.raises(TokenRefusedError):
+        read_authorisation(issuer.sign(kept, typ="authorisation+jwt"), issuer)
+
+
+def test_an_authorisation_of_another_key_is_refused(issuer: Issuer) -> None:
+    stranger = Issuer(issuer.url)
+    with pytest.raises(UnknownKeyError):
+        read_authorisation(stranger.sign(stranger.authorisation_claims(AUDIENCE), typ="authorisation+jwt"), issuer)

@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, TypeVar
 
 import httpx
 import structlog
@@ -21,6 +21,7 @@ from yijian_contracts import strict_json
 from yijian_common.errors import Forbidden, Unauthenticated
 from yijian_common.key_sets import FileKeySetStore, KeySetStore, PostgresKeySetStore
 from yijian_common.tokens import (
+    Authorisation,
     Kind,
     Post,
     Principal,
@@ -30,9 +31,11 @@ from yijian_common.tokens import (
     VerificationKey,
     read_key_set,
     verify,
+    verify_authorisation,
 )
 
 __all__ = [
+    "Authorisation",
     "FileKeySetStore",
     "KeySetStore",
     "Kind",
@@ -57,6 +60,9 @@ REFETCH_AT_MOST_EVERY_SECONDS = 60
 FETCH_SECONDS = 5
 LARGEST_DOCUMENT_BYTES = 65_536
 TOKENS_KEPT = 10_000
+
+
+Said = TypeVar("Said")
 
 
 class TokenVerifier:
@@ -104,7 +110,7 @@ class TokenVerifier:
             self._verified.move_to_end(digest)
             return known
         try:
-            principal = await self._verify_new(token, now)
+            principal = await self._verify_new(verify, token, now)
         except TokenRefusedError as error:
             log.info("token refused", reason=str(error))
             raise Unauthenticated("登录已失效，请重新登录", token_error=True) from None
@@ -113,15 +119,19 @@ class TokenVerifier:
             self._verified.popitem(last=False)
         return principal
 
-    async def _verify_new(self, token: str, now: float) -> Principal:
+    async def verify_authorisation(self, token: str) -> Authorisation:
+        """What an authorisation for our audience says. Raises `TokenRefusedError`.
+
+        Not remembered: each is used once.
+        """
+        return await self._verify_new(verify_authorisation, token, time.time())
+
+    async def _verify_new(self, read: Callable[..., Said], token: str, now: float) -> Said:
         try:
-            return self._read(token, now)
+            return read(token, keys=self._keys, issuer=self._issuer, audience=self._audience, now=now)
         except UnknownKeyError:
             await self._refetch()
-            return self._read(token, now)
-
-    def _read(self, token: str, now: float) -> Principal:
-        return verify(token, keys=self._keys, issuer=self._issuer, audience=self._audience, now=now)
+            return read(token, keys=self._keys, issuer=self._issuer, audience=self._audience, now=now)
 
     async def _refetch(self) -> None:
         """A token with an unknown key makes us ask the issuer, at most once a minute whoever sends such tokens."""

@@ -72,6 +72,29 @@ class Issuer:
     def service(self, audience: str, client_id: str, *, scope: str = "") -> str:
         return self.token(audience, Kind.SERVICE, sub=client_id, client_id=client_id, scope=scope)
 
+    def authorisation_claims(self, audience: str, **claims: Any) -> dict[str, Any]:
+        now = int(time.time())
+        return {
+            "iss": self.url,
+            "aud": audience,
+            "sub": str(uuid4()),
+            "id_proof": "p" * 43,
+            "act": {"sub": str(uuid4())},
+            "life_event": "birth",
+            "means": "ONE_TIME_CODE",
+            "jti": uuid4().hex,
+            "iat": now,
+            "exp": now + 600,
+            **claims,
+        }
+
+    def authorisation(self, audience: str, *, subject: str, actor: str, id_proof: str, life_event: str) -> str:
+        """What identity gives `actor` when `subject` says yes by a one-time code."""
+        claims = self.authorisation_claims(
+            audience, sub=subject, act={"sub": actor}, id_proof=id_proof, life_event=life_event
+        )
+        return self.sign(claims, typ="authorisation+jwt")
+
     async def verifier(self, audience: str) -> TokenVerifier:
         """A verifier that knows this issuer's key already and fetches nothing."""
         http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(503)))

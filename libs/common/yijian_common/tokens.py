@@ -1,4 +1,4 @@
-"""Reading an access token (RFC 9068): pure, given the issuer's keys.
+"""Reading what identity signs, access tokens (RFC 9068) and authorisations: pure, given the issuer's keys.
 
 The algorithm is the key's, never the token's wish. Anything unknown or out of place refuses the whole token.
 """
@@ -19,7 +19,9 @@ LEEWAY_SECONDS = 30
 LONGEST_TOKEN = 8192
 
 _HEADER_NAMES = frozenset({"alg", "kid", "typ"})  # `crit`, `jwk`, `jku`, `x5u`, `x5c`, `b64`, `zip` are all refused
-_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+_ACCESS_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+_AUTHORISATION_TYPES = frozenset({"authorisation+jwt"})
+_MEANS = "ONE_TIME_CODE"
 
 
 class TokenRefusedError(Exception):
@@ -73,6 +75,21 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class Authorisation:
+    """One person's word, given by a one-time code, that another may act for them in one life event.
+
+    `id_proof` is the giver's, for the audience that reads it; `jti` tells this authorisation from every other.
+    """
+
+    subject: str
+    id_proof: str
+    actor: str
+    life_event: str
+    jti: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class VerificationKey:
     """One public key with the one algorithm that it is used with."""
 
@@ -111,15 +128,27 @@ def _read_key(jwk: Any) -> VerificationKey | None:
 
 def verify(token: str, *, keys: Mapping[str, VerificationKey], issuer: str, audience: str, now: float) -> Principal:
     """The principal of an access token. Raises `TokenRefusedError` (`UnknownKeyError` when the `kid` is new)."""
-    claims = _claims(token, keys)
+    claims = _claims(token, keys, types=_ACCESS_TYPES)
     _check(claims, issuer=issuer, audience=audience, now=now)
     return _principal(claims)
 
 
-def _claims(token: str, keys: Mapping[str, VerificationKey]) -> dict[str, Any]:
+def verify_authorisation(
+    token: str, *, keys: Mapping[str, VerificationKey], issuer: str, audience: str, now: float
+) -> Authorisation:
+    """What an authorisation says. Raises `TokenRefusedError` (`UnknownKeyError` when the `kid` is new).
+
+    That it is used once, by the actor it names and for the life event it names, is for the caller to see to.
+    """
+    claims = _claims(token, keys, types=_AUTHORISATION_TYPES)
+    _check(claims, issuer=issuer, audience=audience, now=now)
+    return _authorisation(claims)
+
+
+def _claims(token: str, keys: Mapping[str, VerificationKey], *, types: frozenset[str]) -> dict[str, Any]:
     if len(token) > LONGEST_TOKEN or token.count(".") != 2 or not token.isascii():
         raise TokenRefusedError("not a compact JWS")
-    header = _header(token.partition(".")[0])
+    header = _header(token.partition(".")[0], types=types)
     key = keys.get(header["kid"])
     if key is None:
         raise UnknownKeyError("its key is unknown")
@@ -135,7 +164,7 @@ def _claims(token: str, keys: Mapping[str, VerificationKey]) -> dict[str, Any]:
     return claims
 
 
-def _header(encoded: str) -> dict[str, str]:
+def _header(encoded: str, *, types: frozenset[str]) -> dict[str, str]:
     try:
         header = strict_json.parse(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
     except (Base64Error, ValueError):
@@ -144,8 +173,8 @@ def _header(encoded: str) -> dict[str, str]:
         raise TokenRefusedError("its header has other members than alg, kid and typ")
     if not all(isinstance(value, str) for value in header.values()):
         raise TokenRefusedError("its header has values that are not text")
-    if header["typ"].lower() not in _TYPES:
-        raise TokenRefusedError("it is not an access token")
+    if header["typ"].lower() not in types:
+        raise TokenRefusedError("it is a token of another type")
     return header
 
 
@@ -185,6 +214,22 @@ def _principal(claims: dict[str, Any]) -> Principal:
             claims=claims,
         )
     except (KeyError, ValueError, TypeError) as error:
+        raise TokenRefusedError(f"a claim is missing or odd: {type(error).__name__}") from None
+
+
+def _authorisation(claims: dict[str, Any]) -> Authorisation:
+    try:
+        if claims["means"] != _MEANS:
+            raise TokenRefusedError("it was given by other means")
+        return Authorisation(
+            subject=_text(claims["sub"]),
+            id_proof=_text(claims["id_proof"]),
+            actor=_text(claims["act"]["sub"]),
+            life_event=_text(claims["life_event"]),
+            jti=_text(claims["jti"]),
+            expires_at=claims["exp"],
+        )
+    except (KeyError, TypeError) as error:
         raise TokenRefusedError(f"a claim is missing or odd: {type(error).__name__}") from None
 
 
