@@ -30,7 +30,7 @@ IN_WORDS = {
     ("approval", "YIJIAN_LIFE_EVENTS_FOLDER"): "those of this release",
     ("departments", "YIJIAN_SERVICE"): "the principal",
     **{(process, "YIJIAN_AUDIENCE"): "the service" for process in PROCESSES},
-    **{(process, "YIJIAN_KAFKA_USERNAME"): "the service" for process in ("approval", "departments")},
+    **{(process, "YIJIAN_KAFKA_USERNAME"): "the service" for process in ("approval", "identity", "departments")},
     ("identity", "YIJIAN_IDENTITY_ISSUER"): "required",
     ("approval", "YIJIAN_IDENTITY_ISSUER"): "required",
 }

@@ -43,8 +43,8 @@ def registry(*, portal_redirect_uris: tuple[str, ...]) -> Mapping[str, Client]:
     desks = tuple(department.principal for department in departments().values())
     services = (APPROVAL, IDENTITY)
     known = [
-        Client("yijian-app", "一件事办理", audiences=(APPROVAL, *desks), confidential=False, native=True),
-        Client("portal", "一件事门户", audiences=(APPROVAL, *desks), redirect_uris=portal_redirect_uris),
+        Client("yijian-app", "一件事办理", audiences=(APPROVAL, IDENTITY, *desks), confidential=False, native=True),
+        Client("portal", "一件事门户", audiences=(APPROVAL, IDENTITY, *desks), redirect_uris=portal_redirect_uris),
         *(Client(name, name, audiences=(*services, *desks), kind=Kind.SERVICE) for name in services),
         *(
             Client(department.principal, department.name, audiences=services, kind=Kind.DEPARTMENT)

@@ -9,9 +9,13 @@ from yijian_common import database
 from yijian_common.app import create_app
 from yijian_common.crypto import KeyFileError, Keyring
 from yijian_common.database import Pool
+from yijian_common.messages import kafka_connection, tuning
 from yijian_common.pairwise import read_keys
 from yijian_common.process import Parts, StartError, run
-from yijian_common.settings import load_settings
+from yijian_common.sealer import KeyringSealer
+from yijian_common.settings import Role, load_settings
+from yijian_messaging import Component, Relay
+from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
 from identity import discovery, routes_authorize, routes_development, routes_token
 from identity.accounts import load_accounts, refuse_fictitious
@@ -19,6 +23,7 @@ from identity.client_secrets import register_secrets
 from identity.clients import registry
 from identity.errors import AccountsFileError, AuthorizationRefusedError, OAuthError, UnsafeRequestError
 from identity.housekeeping import Housekeeping
+from identity.own_tokens import OwnTokens
 from identity.provider import OpenIdProvider
 from identity.settings import IdentitySettings
 from identity.signing import load_signer
@@ -27,11 +32,23 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 async def build(settings: IdentitySettings, resources: AsyncExitStack) -> Parts:
-    """The service's app and background components."""
-    pool = await resources.enter_async_context(database.open_pool(settings))
+    """The service's app and background components, in the order in which they stop."""
+    pool = await resources.enter_async_context(database.open_pool(settings, planner=PLANNER_SETTINGS))
     await database.migrate(settings, MIGRATIONS)
     provider = await open_provider(settings, pool)
-    return build_app(provider), [Housekeeping(pool)]
+    await provider.store.housekeep()
+    return build_app(provider), components(provider)
+
+
+def components(provider: OpenIdProvider) -> list[Component]:
+    """What runs beside the HTTP side, by the process's roles."""
+    settings, kafka = provider.settings, kafka_connection(provider.settings)
+    running: list[Component] = []
+    if settings.plays(Role.WORKER):
+        running.append(Housekeeping(provider.pool))
+    if settings.plays(Role.RELAY):
+        running.append(Relay(store=provider.store, kafka=kafka, tuning=tuning(settings)))
+    return running
 
 
 async def open_provider(settings: IdentitySettings, pool: Pool) -> OpenIdProvider:
@@ -48,7 +65,8 @@ async def open_provider(settings: IdentitySettings, pool: Pool) -> OpenIdProvide
     clients = registry(portal_redirect_uris=settings.portal_redirect_uris)
     await register_secrets(pool, keyring, clients, settings.client_secrets_file)
     signer = await load_signer(pool, keyring, issuer=settings.issuer)
-    return OpenIdProvider(settings, pool, keyring, signer, clients, pairwise)
+    store = PostgresStore(pool, sealer=KeyringSealer(keyring))
+    return OpenIdProvider(settings, pool, store, keyring, signer, clients, pairwise)
 
 
 def build_app(provider: OpenIdProvider) -> FastAPI:
@@ -64,6 +82,7 @@ def build_app(provider: OpenIdProvider) -> FastAPI:
         translate=database.problem_of,
     )
     app.state.provider = provider
+    app.state.tokens = OwnTokens(provider)
     app.add_exception_handler(OAuthError, routes_token.answer_oauth_error)
     app.add_exception_handler(UnsafeRequestError, routes_authorize.answer_unsafe_request)
     app.add_exception_handler(AuthorizationRefusedError, routes_authorize.answer_refused_request)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from yijian_common.crypto import Keyring
-from yijian_common.database import Pool
+from yijian_common.database import Connection, Pool
+from yijian_messaging import Store
 
 from identity.clients import Client
 from identity.settings import IdentitySettings
@@ -17,6 +18,8 @@ from identity.signing import Signer
 class OpenIdProvider:
     settings: IdentitySettings
     pool: Pool
+    store: Store[Connection]
+    """The same database, for what is said to others in the transaction in which it becomes true."""
     keyring: Keyring
     signer: Signer
     clients: Mapping[str, Client]

@@ -5,14 +5,14 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
-from yijian_common.settings import DatabaseSettings
+from yijian_common.settings import ServiceSettings
 
 
 def _split_commas(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-class IdentitySettings(DatabaseSettings):
+class IdentitySettings(ServiceSettings):
     """Its own address is `YIJIAN_IDENTITY_ISSUER`, the same variable by which others know it."""
 
     accounts_file: Path | None = None

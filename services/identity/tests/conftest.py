@@ -23,13 +23,17 @@ from identity.testing import Browser, Running
 from pydantic import SecretStr
 from yijian_common import database
 from yijian_common.crypto import new_key_file
+from yijian_common.sealer import KeyringSealer
 from yijian_common.settings import Environment
 from yijian_embedded.platform import Platform
 from yijian_embedded.postgres_access import connect, drop_database, ensure_database
 from yijian_embedded.testing import FreshDatabase
+from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
 ISSUER = "http://identity.test"
 PORTAL_CALLBACK = "https://portal.test/signed-in?from=identity"
+NOBODY = "127.0.0.1:1"
+"""Kafka's address where Kafka is down: what most tests here need of it."""
 
 MOTHER = {
     "kind": "citizen",
@@ -62,7 +66,9 @@ def settings(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> It
     """Settings of an identity whose database is made once, since making one takes longer than most tests."""
     files = tmp_path_factory.mktemp("identity")
     (files / "keys.json").write_text(new_key_file())
-    (files / "pairwise.json").write_text(json.dumps({"approval": b64encode(os.urandom(32)).decode()}))
+    (files / "pairwise.json").write_text(
+        json.dumps({audience: b64encode(os.urandom(32)).decode() for audience in ("approval", "data-exchange")})
+    )
     (files / "secrets.json").write_text(json.dumps(SECRETS))
     (files / "people.jsonl").write_text("\n".join(json.dumps(person) for person in PEOPLE))
     name = f"test_identity_{uuid4().hex[:12]}"
@@ -79,6 +85,8 @@ def settings(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> It
         client_secrets_file=files / "secrets.json",
         accounts_file=files / "people.jsonl",
         portal_redirect_uris=(PORTAL_CALLBACK,),
+        kafka_bootstrap=NOBODY,
+        kafka_password=SecretStr("nobody listens"),
     )
     with connect(platform.postgres_admin_url) as admin:
         drop_database(admin, name)
@@ -107,11 +115,16 @@ def opened(settings: IdentitySettings) -> Opened:
 @pytest.fixture
 async def provider(opened: Opened) -> AsyncIterator[OpenIdProvider]:
     """identity as it is after its first start."""
-    async with database.open_pool(opened.provider.settings) as pool:
-        await pool.execute("TRUNCATE login_failures, login_sessions, authorization_codes, loaded_files, client_secrets")
+    async with database.open_pool(opened.provider.settings, planner=PLANNER_SETTINGS) as pool:
+        await pool.execute(
+            "TRUNCATE login_failures, login_sessions, authorization_codes, loaded_files, client_secrets,"
+            " inbox, outbox, outbox_unsent, dead_letter, incident"
+        )
         await pool.execute("DELETE FROM people WHERE account != ALL($1)", [person["account"] for person in PEOPLE])
         await pool.executemany("INSERT INTO client_secrets VALUES ($1, $2)", opened.secret_hashes)
-        yield replace(opened.provider, pool=pool)
+        store = PostgresStore(pool, sealer=KeyringSealer(opened.provider.keyring))
+        await store.housekeep()
+        yield replace(opened.provider, pool=pool, store=store)
 
 
 @pytest.fixture
@@ -148,6 +161,8 @@ def environment(settings: IdentitySettings, url: str, *, database_url: str) -> d
         "YIJIAN_ACCOUNTS_FILE": str(settings.accounts_file),
         "YIJIAN_CLIENT_SECRETS_FILE": str(settings.client_secrets_file),
         "YIJIAN_PORTAL_REDIRECT_URIS": "http://portal.test/callback",
+        "YIJIAN_KAFKA_BOOTSTRAP": NOBODY,
+        "YIJIAN_KAFKA_PASSWORD": "nobody listens",
     }
 
 
