@@ -5,21 +5,11 @@ the same answers leads to the same final state.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from functools import cache
-from uuid import UUID
 
 import msgspec
-from yijian_contracts import derived_ids
-from yijian_contracts.events import (
-    ApplicationOutcome,
-    Outcome,
-    TaskAnswered,
-    TaskReceived,
-    TaskUnprocessable,
-)
+from yijian_contracts.events import Outcome, TaskAnswered, TaskReceived, TaskUnprocessable
 
 from approval.application import (
     NEXT,
@@ -33,6 +23,46 @@ from approval.application import (
     TaskState,
 )
 from approval.planning import PlannedTask
+from approval.settling import drop, request, settle
+from approval.steps import (
+    CancelTask,
+    Complete,
+    Deliver,
+    Effect,
+    Entry,
+    EntryKind,
+    NotPossibleError,
+    OpenIncident,
+    RequestTask,
+    Step,
+    Withdraw,
+    attempt_id,
+    task_id,
+)
+
+__all__ = [
+    "CancelTask",
+    "Complete",
+    "Deliver",
+    "Effect",
+    "Entry",
+    "EntryKind",
+    "NotPossibleError",
+    "OpenIncident",
+    "RequestTask",
+    "Step",
+    "Withdraw",
+    "answer",
+    "correct",
+    "receive",
+    "report_unprocessable",
+    "resend",
+    "start",
+    "task_id",
+    "tasks_of",
+    "terminate",
+    "withdraw",
+]
 
 S = TaskState
 
@@ -43,113 +73,6 @@ _AHEAD: dict[TaskState, frozenset[TaskState]] = {
     S.IN_REVIEW: frozenset({S.SUSPENDED}),
     S.SUSPENDED: frozenset({S.IN_REVIEW}),
 }
-
-
-class EntryKind(StrEnum):
-    """What a line of the timeline tells."""
-
-    SUBMITTED = "SUBMITTED"
-    TASK_REQUESTED = "TASK_REQUESTED"
-    TASK_RECEIVED = "TASK_RECEIVED"
-    TASK_DECIDED = "TASK_DECIDED"
-    TASK_RETURNED = "TASK_RETURNED"
-    TASK_CORRECTED = "TASK_CORRECTED"
-    TASK_NOT_NEEDED = "TASK_NOT_NEEDED"
-    TASK_BLOCKED = "TASK_BLOCKED"
-    TASK_UNPROCESSABLE = "TASK_UNPROCESSABLE"
-    TASK_RESENT = "TASK_RESENT"
-    TASK_TERMINATED = "TASK_TERMINATED"
-    ANSWER_IGNORED = "ANSWER_IGNORED"
-    WITHDRAWN = "WITHDRAWN"
-    COMPLETED = "COMPLETED"
-
-
-class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of the timeline: what happened, to which task, by whom, and the states it went through."""
-
-    version: int
-    at: datetime
-    kind: EntryKind
-    task: str = ""
-    actor: str = ""
-    states: tuple[TaskState, ...] = ()
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestTask:
-    """Ask the department; `again` when it was asked before and said nothing."""
-
-    task: Task
-    again: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CancelTask:
-    """Tell the department that the task is no longer wanted."""
-
-    task: Task
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deliver:
-    """Keep the answer's personal parts, and deliver the documents that it brought."""
-
-    task: Task
-    answer: TaskAnswered
-
-
-@dataclass(frozen=True, slots=True)
-class Complete:
-    """Every task is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Withdraw:
-    """The applicant took the application back."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenIncident:
-    """A person has to look at this."""
-
-    kind: str
-    subject: str
-    summary: str
-
-
-Effect = RequestTask | CancelTask | Deliver | Complete | Withdraw | OpenIncident
-
-
-@dataclass(slots=True)
-class Step:
-    """Where folding has come to: the application, what to carry out, and the new lines of the timeline."""
-
-    application: Application
-    effects: list[Effect] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-
-    def note(self, kind: EntryKind, at: datetime, **details: object) -> None:
-        version = self.application.version + 1
-        self.application = msgspec.structs.replace(self.application, version=version)
-        self.entries.append(Entry(version=version, at=at, kind=kind, **details))  # type: ignore[arg-type]
-
-    def change(self, task: Task) -> None:
-        self.application = self.application.with_task(task)
-
-
-class NotPossibleError(Exception):
-    """The applicant asks for something that the application's state does not allow; the text says why, in Chinese."""
-
-
-def task_id(application: Application, task: Task) -> UUID:
-    """The id of the task's present attempt."""
-    return _attempt_id(application, task, task.attempt)
-
-
-def _attempt_id(application: Application, task: Task, attempt: int) -> UUID:
-    return derived_ids.task_id(application.id, child=task.child, matter=task.matter, attempt=attempt)
 
 
 def tasks_of(plan: Sequence[PlannedTask]) -> tuple[Task, ...]:
@@ -177,15 +100,9 @@ def start(application: Application, *, not_needed: Mapping[str, str], at: dateti
     step.note(EntryKind.SUBMITTED, at, actor="applicant")
     for task in application.tasks:
         if task.key in not_needed:
-            _drop(step, task, not_needed[task.key], at)
-    _settle(step, at)
+            drop(step, task, not_needed[task.key], at)
+    settle(step, at)
     return step
-
-
-def _drop(step: Step, task: Task, reason: str, at: datetime) -> None:
-    """A matter that does not apply is over."""
-    step.change(msgspec.structs.replace(task, state=S.NOT_NEEDED, reason=reason, ended_at=at))
-    step.note(EntryKind.TASK_NOT_NEEDED, at, task=task.key, states=(S.NOT_NEEDED,), note=reason)
 
 
 def withdraw(application: Application, *, at: datetime) -> Step:
@@ -231,8 +148,8 @@ def correct(
             _follow(step, other, plan[other.key], not_needed.get(other.key), at)
     corrected = step.application.find_task(task_key)
     if corrected is not None and not corrected.terminal:
-        _request(step, msgspec.structs.replace(corrected, attempt=task.attempt + 1, corrections=(), reason=""), at)
-    _settle(step, at)
+        request(step, msgspec.structs.replace(corrected, attempt=task.attempt + 1, corrections=(), reason=""), at)
+    settle(step, at)
     return step
 
 
@@ -247,7 +164,7 @@ def _follow(step: Step, task: Task, planned: Task, not_needed: str | None, at: d
     if not_needed is None:
         step.change(task)
         return
-    _drop(step, task, not_needed, at)
+    drop(step, task, not_needed, at)
 
 
 # --- the departments -------------------------------------------------------------------------------------------------
@@ -289,7 +206,7 @@ def answer(application: Application, event: TaskAnswered, *, digest: str, at: da
         _return(step, task, event, at)
         return step
     _decide(step, task, event, at)
-    _settle(step, at)
+    settle(step, at)
     return step
 
 
@@ -334,7 +251,7 @@ def terminate(application: Application, *, task_key: str, reason: str, at: datet
         step.effects.append(CancelTask(task, reason))
     step.change(msgspec.structs.replace(task, state=S.TERMINATED, reason=reason, ended_at=at))
     step.note(EntryKind.TASK_TERMINATED, at, task=task.key, actor="operator", states=(S.TERMINATED,), note=reason)
-    _settle(step, at)
+    settle(step, at)
     return step
 
 
@@ -350,7 +267,7 @@ def _addressed(
         if task.matter != event.matter:
             continue
         for attempt in range(task.attempt, 0, -1):
-            if _attempt_id(application, task, attempt) == event.task_id:
+            if attempt_id(application, task, attempt) == event.task_id:
                 if task.department == event.department:
                     return task, attempt
                 _ignore(step, event, task, at, "不是承办这个事项的部门", incident="wrong-department")
@@ -405,61 +322,6 @@ def _decide(step: Step, task: Task, event: TaskAnswered, at: datetime) -> None:
     elif task.matter.endswith("-rekey"):
         summary = f"application {event.application_id}: {task.key} was refused; what it re-keys stands"
         step.effects.append(OpenIncident("rekey-failed", str(event.task_id), summary))
-
-
-def _settle(step: Step, at: datetime) -> None:
-    """Request what has become ready, block what never will be, and notice when everything is over."""
-    moved = True
-    while moved:
-        moved = False
-        for task in step.application.tasks:
-            if task.state is not S.DRAFT:
-                continue
-            verdicts = [_verdict(step.application, need.tasks, any_one=need.any) for need in task.needs]
-            if any(verdict is False for verdict in verdicts):
-                blocked = msgspec.structs.replace(task, state=S.BLOCKED, reason="前置事项没有办成", ended_at=at)
-                step.change(blocked)
-                step.note(EntryKind.TASK_BLOCKED, at, task=task.key, states=(S.BLOCKED,), note=blocked.reason)
-                moved = True
-            elif all(verdicts):
-                _request(step, task, at)
-                moved = True
-    if all(task.terminal for task in step.application.tasks):
-        _complete(step, at)
-
-
-def _verdict(application: Application, keys: Sequence[str], *, any_one: bool) -> bool | None:
-    """True: the need is met. False: it never will be. None: it is still open."""
-    tasks = [task for task in application.tasks if task.key in keys]
-    met = [task.granted or task.state is S.NOT_NEEDED for task in tasks]
-    if any_one:
-        return any(met) if all(task.terminal for task in tasks) else None
-    if all(met):
-        return True
-    return False if any(task.terminal and not ok for task, ok in zip(tasks, met, strict=True)) else None
-
-
-def _request(step: Step, task: Task, at: datetime) -> None:
-    asked = msgspec.structs.replace(
-        task, state=S.SUBMITTED, requested_at=at, form_revision=step.application.form_revision
-    )
-    step.change(asked)
-    step.effects.append(RequestTask(asked))
-    step.note(EntryKind.TASK_REQUESTED, at, task=task.key, actor="approval", states=(S.SUBMITTED,))
-
-
-def _complete(step: Step, at: datetime) -> None:
-    wanted = [task for task in step.application.tasks if task.state is not S.NOT_NEEDED]
-    granted = sum(task.granted for task in wanted)
-    if granted == len(wanted):
-        outcome = ApplicationOutcome.ALL_GRANTED
-    else:
-        outcome = ApplicationOutcome.PARTLY if granted else ApplicationOutcome.NONE
-    step.application = msgspec.structs.replace(
-        step.application, status=ApplicationStatus.COMPLETED, outcome=outcome, completed_at=at
-    )
-    step.effects.append(Complete())
-    step.note(EntryKind.COMPLETED, at, actor="approval", note=outcome)
 
 
 # The applicant's turn: nothing that a department says leads through it.
