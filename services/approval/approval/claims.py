@@ -29,8 +29,15 @@ class Parties:
 def parties(life_event: LifeEvent, form: Mapping[str, Any]) -> Parties:
     """The parties of a form in which `check_form` found nothing wrong."""
     numbers = {role: _text_at(form, place) for role, place in life_event.parties.numbers.items()}
-    applicant = _text_at(form, life_event.parties.applicant)
-    return Parties(applicant=applicant or "", numbers={role: number for role, number in numbers.items() if number})
+    return Parties(
+        applicant=applicant_role(life_event, form),
+        numbers={role: number for role, number in numbers.items() if number},
+    )
+
+
+def applicant_role(life_event: LifeEvent, form: Mapping[str, Any]) -> str:
+    """Which role applies."""
+    return _text_at(form, life_event.parties.applicant) or ""
 
 
 def _text_at(form: Mapping[str, Any], place: str) -> str | None:

@@ -6,10 +6,10 @@ from yijian_common.database import Connection
 from yijian_contracts import cloudevents
 from yijian_contracts.cloudevents import CloudEvent, UndecodableError
 from yijian_contracts.departments import departments
-from yijian_contracts.events import Event
+from yijian_contracts.events import TaskAnswered, TaskReceived, TaskUnprocessable
 from yijian_messaging import Consumer, Decoded, KafkaSettings, Record, Store, Tuning
 
-from approval.actions.results import record_task_results
+from approval.actions.results import Said, record_task_results
 from approval.effects import Effects
 
 GROUP = "approval.results"
@@ -17,7 +17,7 @@ GROUP = "approval.results"
 
 def results_consumer(
     store: Store[Connection], *, effects: Effects, kafka: KafkaSettings, tuning: Tuning
-) -> Consumer[CloudEvent[Event], Connection]:
+) -> Consumer[CloudEvent[Said], Connection]:
     """Reads what every department answers."""
     return Consumer(
         group=GROUP,
@@ -30,10 +30,14 @@ def results_consumer(
     )
 
 
-def decode_result(record: Record) -> Decoded[CloudEvent[Event]]:
+def decode_result(record: Record) -> Decoded[CloudEvent[Said]]:
     """An answer, from the topic of the department that it names. Raises `UndecodableError`."""
     event = cloudevents.decode(record.headers, record.value)
-    if event.data.topic != record.topic:
+    said = event.data
+    if not isinstance(said, TaskReceived | TaskAnswered | TaskUnprocessable):
+        raise UndecodableError(f"{type(said).__name__} is not for departments to say")
+    if said.topic != record.topic:
         # A topic has one writer, so a department can only ever speak for itself.
         raise UndecodableError("the event belongs on another topic than the one it came by")
-    return Decoded(id=event.id, content=event, traceparent=event.traceparent)
+    content = CloudEvent(id=event.id, source=event.source, time=event.time, data=said, traceparent=event.traceparent)
+    return Decoded(id=event.id, content=content, traceparent=event.traceparent)

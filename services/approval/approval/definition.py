@@ -1,6 +1,8 @@
 """The shape of a life event's file. What the words mean together is checked in `life_event_checks`."""
 
 import re
+from calendar import monthrange
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -13,6 +15,10 @@ Rule = Annotated[str, StringConstraints(min_length=1, max_length=2000, strip_whi
 Where = dict[Name, str]
 """Under which setting something holds: every named setting has the named value."""
 
+
+CHILD = "CHILD"
+APPLICANT = "APPLICANT"
+"""Roles that have no number of their own in the form: a child gets one midway, and one of the others applies."""
 
 _MINUTES = {"MINUTE": 1, "HOUR": 60, "NATURAL_DAY": 60 * 24, "WORKING_DAY": 60 * 24, "MONTH": 60 * 24 * 31}
 
@@ -74,11 +80,29 @@ class ReasonDefinition(_Part):
     reason: Text
 
 
+class ValidityDefinition(_Part):
+    """How long a document is valid, on the calendar."""
+
+    value: int = Field(ge=1, le=100)
+    unit: Literal["DAY", "MONTH", "YEAR"]
+
+    def until(self, issued_at: datetime) -> datetime:
+        """The same time of day on the last day; where that month is shorter, its end."""
+        if self.unit == "DAY":
+            return issued_at + timedelta(days=self.value)
+        months = issued_at.month - 1 + self.value * (12 if self.unit == "YEAR" else 1)
+        year, month = issued_at.year + months // 12, months % 12 + 1
+        return issued_at.replace(year=year, month=month, day=min(issued_at.day, monthrange(year, month)[1]))
+
+
 class DocumentDefinition(_Part):
+    """A document that a matter issues; without `valid_for` it does not expire."""
+
     code: Code
     name: Text
     licence_type: str
     owner: Literal["CHILD", "MOTHER", "FATHER", "FAMILY"]
+    valid_for: ValidityDefinition | None = None
 
 
 class MatterDefinition(_Part):
@@ -131,10 +155,17 @@ class GuideDefinition(_Part):
 
 
 class PartiesDefinition(_Part):
-    """Who takes part: each role's identity number in the form, and which role applies."""
+    """Who takes part: each role's identity number in the form, which role applies, and whose the form's parts are.
+
+    `concerns` names the roles that a part of the form is about, a longer pointer before a shorter one; APPLICANT stands
+    for the role that applies, CHILD for the child. What it leaves out is about every role with a number. `guardians`
+    are the roles that may see what is about a child.
+    """
 
     applicant: Pointer
     numbers: dict[Code, Pointer]
+    guardians: tuple[Code, ...] = ()
+    concerns: dict[Pointer, Annotated[tuple[Code, ...], Field(min_length=1)]] = {}
 
 
 class FormDefinition(_Part):

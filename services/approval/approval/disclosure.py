@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import JsonValue
 from yijian_contracts.events import AnswerParts, Outcome, TaskAnswered
 
+from approval.claims import applicant_role
 from approval.form_schema import parse_pointer, pointer
 from approval.life_event import Field, LifeEvent, Matter, task_key
 from approval.matters import Disclosed
@@ -41,7 +42,7 @@ def disclose(
             value = _output(life_event, field, child, tuple(children), outputs)
         if value is not None:
             fields[field.name] = value
-    return Disclosure(fields, declared.disclosed(tuple(fields)))
+    return Disclosure(fields, declared.disclosed(tuple(fields), applicant_role(life_event, form)))
 
 
 def _output(

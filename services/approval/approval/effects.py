@@ -3,33 +3,25 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from yijian_common.crypto import DataKey, Keyring
 from yijian_common.database import Connection
 from yijian_contracts.cloudevents import encode
 from yijian_contracts.events import (
-    ApplicationCompleted,
     ApplicationOutcome,
     ApplicationProgressed,
     ApplicationWithdrawn,
     DataDisclosed,
-    DocumentIssued,
-    DocumentOwner,
     Event,
-    IssuedParts,
-    RelationParts,
-    RelationRegistered,
     TaskCancelled,
-    TaskFields,
     TaskRequested,
 )
 from yijian_messaging import Outgoing, Transaction
 
-from approval import rows
+from approval import rows, telling
 from approval.application import Task
-from approval.claims import Parties, claim_values_of_answer, parties
+from approval.claims import claim_values_of_answer
 from approval.disclosure import disclose
 from approval.engine import CancelTask, Complete, Deliver, OpenIncident, RequestTask, Withdraw, task_id
 from approval.life_event import LifeEvent
@@ -157,7 +149,7 @@ class Effects:
                 case CancelTask(task=task, reason=reason):
                     self._cancel(held, task, reason, work, at)
                 case Complete():
-                    work.say(_completed(held), held)
+                    work.say(telling.application_completed(held, life_event), held)
                     work.next_looks[application.id] = None
                     # Whoever got everything has nothing left to apply for; anyone else may apply again.
                     if application.outcome is not ApplicationOutcome.ALL_GRANTED:
@@ -178,39 +170,12 @@ class Effects:
         )
 
     def _request(self, held: Held, task: Task, life_event: LifeEvent, form: Form, work: _Work, *, again: bool) -> None:
-        application = held.application
-        disclosure = disclose(life_event, task.matter, task.child, form, held.outputs())
-        requested_at = task.requested_at or application.submitted_at
-        identity = task_id(application, task)
-        work.say(
-            TaskRequested(
-                application_id=application.id,
-                department=task.department,
-                task_id=identity,
-                matter=task.matter,
-                life_event=application.life_event,
-                child=task.child,
-                attempt=task.attempt,
-                mode=task.mode,
-                needs_person=task.needs_person,
-                requested_at=requested_at,
-                due_at=application.due_at,
-                personal=TaskFields(fields=disclosure.fields),
-            ),
-            held,
-        )
+        given = disclose(life_event, task.matter, task.child, form, held.outputs())
+        work.say(telling.task_requested(held, task, given), held)
         if again:
             return
-        disclosed = DataDisclosed(
-            application_id=application.id,
-            department=task.department,
-            task_id=identity,
-            matter=task.matter,
-            purpose=life_event.matters[task.matter].name,
-            parts=disclosure.disclosed.parts,
-            disclosed_at=requested_at,
-        )
-        work.disclosures.append(_DisclosureRow(disclosed, disclosure.disclosed.text))
+        disclosed = telling.data_disclosed(held, task, given, life_event)
+        work.disclosures.append(_DisclosureRow(disclosed, given.disclosed.text))
         work.say(disclosed, held)
 
     def _cancel(self, held: Held, task: Task, reason: str, work: _Work, at: datetime) -> None:
@@ -227,47 +192,13 @@ class Effects:
         work.say(cancelled, held)
 
     def _deliver(self, held: Held, task: Task, life_event: LifeEvent, form: Form, work: _Work, at: datetime) -> None:
-        application = held.application
-        matter = life_event.matters[task.matter]
-        parts = held.answers[task.key]
-        involved = parties(life_event, form)
-        names = {document.code: document for document in matter.documents}
-        for document in parts.documents:
-            declared = names[document.kind]
-            event = DocumentIssued(
-                application_id=application.id,
-                department=task.department,
-                matter=task.matter,
-                task_id=task_id(application, task),
-                kind=document.kind,
-                name=declared.name,
-                issued_at=at,
-                personal=IssuedParts(
-                    number=document.number,
-                    owner=DocumentOwner(
-                        child=task.child if declared.owner == "CHILD" else None,
-                        owner_id_no=_owner_number(declared.owner, task, held, life_event, involved),
-                        mother_id_no=involved.numbers["MOTHER"],
-                        father_id_no=involved.numbers.get("FATHER"),
-                    ),
-                ),
-            )
-            work.say(event, held)
-        if matter.relation is not None and task.child is not None and matter.relation in parts.outputs:
-            registered = RelationRegistered(
-                application_id=application.id,
-                child=task.child,
-                task_id=task_id(application, task),
-                registered_at=at,
-                personal=RelationParts(
-                    child_id_no=str(parts.outputs[matter.relation]),
-                    mother_id_no=involved.numbers["MOTHER"],
-                    father_id_no=involved.numbers.get("FATHER"),
-                ),
-            )
+        for issued in telling.documents_issued(held, task, life_event, form, at=at):
+            work.say(issued, held)
+        registered = telling.relation_registered(held, task, life_event, form, at=at)
+        if registered is not None:
             work.say(registered, held)
-        for name, values in claim_values_of_answer(life_event, task.matter, parts.outputs):
-            work.claims.append((self.keyring.blind_index("claim", name, *values), application.id))
+        for name, values in claim_values_of_answer(life_event, task.matter, held.answers[task.key].outputs):
+            work.claims.append((self.keyring.blind_index("claim", name, *values), held.application.id))
 
     async def _claim(self, transaction: Transaction[Connection], work: _Work) -> None:
         taken = await rows.insert_claims(transaction.connection, work.claims)
@@ -276,38 +207,6 @@ class Effects:
             if holder != application_id:
                 summary = f"applications {holder} and {application_id} were given the same certificate number"
                 await transaction.open_incident("claim-taken", str(application_id), summary)
-
-
-def _owner_number(owner: str, task: Task, held: Held, life_event: LifeEvent, involved: Parties) -> str | None:
-    if owner in involved.numbers:
-        return involved.numbers[owner]
-    if owner == "CHILD":
-        return _child_number(task, held, life_event)
-    return None
-
-
-def _child_number(task: Task, held: Held, life_event: LifeEvent) -> str | None:
-    """The newborn's citizen number, once household registration has created it."""
-    for other in held.application.tasks:
-        relation = life_event.matters[other.matter].relation
-        if other.child == task.child and relation is not None and other.key in held.answers:
-            number: Any = held.answers[other.key].outputs.get(relation)
-            return str(number) if number is not None else None
-    return None
-
-
-def _completed(held: Held) -> ApplicationCompleted:
-    application = held.application
-    if application.outcome is None or application.completed_at is None:
-        raise AssertionError("completed without an outcome")
-    return ApplicationCompleted(
-        application_id=application.id,
-        life_event=application.life_event,
-        outcome=application.outcome,
-        departments=tuple(sorted({task.department for task in application.tasks})),
-        submitted_at=application.submitted_at,
-        completed_at=application.completed_at,
-    )
 
 
 async def _insert_disclosures(connection: Connection, disclosures: Sequence[_DisclosureRow]) -> None:

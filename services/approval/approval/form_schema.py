@@ -140,6 +140,12 @@ def schema_at(schema: Schema, path: Path) -> Schema | None:
     return _resolved(schema, here)
 
 
+def title_at(schema: Schema, path: Path) -> str:
+    """What residents call this place, after what they call the parts it lies in: ``母亲信息：姓名``."""
+    places = (schema_at(schema, path[: n + 1]) for n in range(len(path)) if path[n] != "*")
+    return "：".join(str(place["title"]) for place in places if place and place.get("title"))
+
+
 def _resolved(root: Schema, part: Any) -> Schema | None:
     if not isinstance(part, Mapping):
         return None

@@ -11,7 +11,7 @@ from yijian_contracts.departments import departments
 from yijian_contracts.identifiers import is_uscc
 
 from approval.checked import Checked, Problem, choose, under
-from approval.definition import LifeEventDefinition, MatterDefinition, NeedDefinition, Where
+from approval.definition import APPLICANT, CHILD, LifeEventDefinition, MatterDefinition, NeedDefinition, Where
 from approval.form_checks import check_schema, formats_of
 from approval.form_schema import parse_pointer, pointers, schema_at
 from approval.graph import ancestors, find_cycle, longest_path
@@ -226,6 +226,8 @@ def _check_consent(checked: Checked, matter: MatterDefinition, basis: str, path:
 def _check_pointer(checked: Checked, matter: MatterDefinition, source: str, place: Path) -> None:
     if schema_at(checked.form, parse_pointer(source)) is None:
         checked.wrong(place, f"{matter.code}: the form has no field {source}", choose(source, pointers(checked.form)))
+    elif not (schema_at(checked.form, parse_pointer(source)) or {}).get("title"):
+        checked.wrong(place, f"{matter.code}: {source} has no title to tell people by", "give it a title in the form")
     elif "*" in source and (matter.per != "child" or not source.startswith(f"{checked.definition.form.children}/*")):
         checked.wrong(
             place,
@@ -282,6 +284,12 @@ def _check_results(checked: Checked) -> None:
                     f"{matter.code}: {name} has no known type or format",
                     "give it a JSON type and a known format",
                 )
+            if not part.get("title"):
+                checked.wrong(
+                    ("matters", i, "returns", name),
+                    f"{matter.code}: {name} has no title to tell people by",
+                    "give it a title",
+                )
 
 
 def _check_parties_and_claims(checked: Checked) -> None:
@@ -297,12 +305,35 @@ def _check_parties_and_claims(checked: Checked) -> None:
     for role in roles.get("enum", ()):
         if role not in parties.numbers:
             checked.wrong(("parties", "numbers"), f"{role} may apply but has no number", f"add {role}: /…")
+    _check_concerns(checked)
     returns = {f"{m.code}.{output}" for _, m in checked.matters for output in m.returns}
     for i, claim in enumerate(checked.definition.claims):
         for text in (*claim.values, *([claim.when] if claim.when else [])):
             check_form_rule(checked, text, ("claims", i), child=checked.definition.form.children is not None)
         if claim.answer is not None and claim.answer not in returns:
             checked.wrong(("claims", i, "answer"), f"no matter returns {claim.answer}", choose(claim.answer, returns))
+
+
+def _check_concerns(checked: Checked) -> None:
+    parties, children = checked.definition.parties, checked.definition.form.children
+    known = {*parties.numbers, APPLICANT, *((CHILD,) if children else ())}
+    for place, roles in parties.concerns.items():
+        if schema_at(checked.form, parse_pointer(place)) is None:
+            checked.wrong(
+                ("parties", "concerns", place), f"the form has no part {place}", choose(place, pointers(checked.form))
+            )
+        for role in roles:
+            if role not in known:
+                checked.wrong(
+                    ("parties", "concerns", place), f"{place} concerns {role}, which is no role", choose(role, known)
+                )
+    for role in parties.guardians:
+        if role not in parties.numbers:
+            checked.wrong(("parties", "guardians"), f"the guardian {role} has no number", choose(role, parties.numbers))
+    if children and not parties.guardians:
+        checked.wrong(
+            ("parties",), "nobody may see what is about a child", "name the roles of its guardians as parties.guardians"
+        )
 
 
 _CHECKS: tuple[Callable[[Checked], None], ...] = (

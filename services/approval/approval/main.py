@@ -30,6 +30,7 @@ from approval.routes import Parts, routes
 from approval.settings import ApprovalSettings
 from approval.sweeper import Sweeper
 
+DATA_EXCHANGE = "data-exchange"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -60,7 +61,7 @@ async def build(settings: ApprovalSettings, stack: AsyncExitStack) -> tuple[Fast
         effects=effects,
         intake=intake,
         progress=progress,
-        keys=Keys(keyring=keyring, pairwise=_pairwise_key(settings)),
+        keys=_keys(settings, keyring),
     )
     if settings.plays(Role.API):
         verifier = await _verifier(settings, pool, stack)
@@ -103,11 +104,17 @@ async def _verifier(settings: ApprovalSettings, pool: database.Pool, stack: Asyn
     return verifier
 
 
-def _pairwise_key(settings: ApprovalSettings) -> bytes:
+def _keys(settings: ApprovalSettings, keyring: Keyring) -> Keys:
     try:
-        return pairwise.read_keys(settings.pairwise_key_file)[settings.audience]
-    except (KeyFileError, KeyError) as error:
-        raise StartError(f"approval has no key to compare identity's proofs with: {error}") from None
+        pairwise_keys = pairwise.read_keys(settings.pairwise_key_file)
+    except KeyFileError as error:
+        raise StartError(f"approval has no keys to compare identity's proofs with: {error}") from None
+    missing = [audience for audience in (settings.audience, DATA_EXCHANGE) if audience not in pairwise_keys]
+    if missing:
+        raise StartError(
+            f"{settings.pairwise_key_file} lacks the key of {', '.join(missing)}; see docs/decisions/0001."
+        )
+    return Keys(keyring=keyring, pairwise=pairwise_keys[settings.audience], exchange=pairwise_keys[DATA_EXCHANGE])
 
 
 def main() -> None:

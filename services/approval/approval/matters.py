@@ -9,21 +9,25 @@ from typing import Any
 from yijian_contracts.events import Basis, DisclosedField, DisclosedPart
 
 from approval.definition import (
+    APPLICANT,
+    CHILD,
     DocumentDefinition,
     Duration,
     LifeEventDefinition,
     MatterDefinition,
+    PartiesDefinition,
     ReasonDefinition,
     Where,
 )
-from approval.form_schema import FormSchema, parse_pointer
+from approval.form_schema import FormSchema, parse_pointer, title_at
 
 
 @dataclass(frozen=True)
 class Field:
     """One field that a matter receives, from the form (`path`, below the child where `of_child`) or from upstream.
 
-    A field of the form has neither `matter` nor `output`.
+    A field of the form has neither `matter` nor `output`. `concerns` are the roles that it is about, APPLICANT among
+    them for whoever applies.
     """
 
     name: str
@@ -32,7 +36,14 @@ class Field:
     matter: str | None
     output: str | None
     basis: Basis
-    disclosed: DisclosedField
+    title: str
+    source: str
+    concerns: tuple[str, ...]
+
+    def disclosed(self, applicant: str) -> DisclosedField:
+        """What is told of it when it goes out; `applicant` is the role that applies."""
+        roles = dict.fromkeys(applicant if role == APPLICANT else role for role in self.concerns)
+        return DisclosedField(name=self.name, title=self.title, source=self.source, concerns=tuple(roles))
 
     def value_in(self, part: Any) -> Any:
         """What the form says here, or None. `part` is the child where the field is `of_child`, else the whole form."""
@@ -66,13 +77,17 @@ class Matter:
     documents: tuple[DocumentDefinition, ...]
     relation: str | None
     outputs: FormSchema = field(repr=False, compare=False)
-    disclosures: dict[tuple[str, ...], "Disclosed"] = field(repr=False, compare=False, default_factory=dict)
+    disclosures: dict[tuple[str, tuple[str, ...]], "Disclosed"] = field(repr=False, compare=False, default_factory=dict)
 
-    def disclosed(self, names: tuple[str, ...]) -> "Disclosed":
-        """What giving the fields of these names discloses. Thousands of applications send the same: it is kept."""
-        found = self.disclosures.get(names)
+    def disclosed(self, names: tuple[str, ...], applicant: str) -> "Disclosed":
+        """What giving the fields of these names discloses when this role applies.
+
+        Thousands of applications send the same: it is kept.
+        """
+        found = self.disclosures.get((applicant, names))
         if found is None:
-            found = self.disclosures[names] = _disclosed([f for f in self.fields if f.name in names])
+            given = [f for f in self.fields if f.name in names]
+            found = self.disclosures[applicant, names] = _disclosed(given, applicant)
         return found
 
     @property
@@ -89,10 +104,10 @@ class Disclosed:
     text: str
 
 
-def _disclosed(fields: Sequence[Field]) -> Disclosed:
+def _disclosed(fields: Sequence[Field], applicant: str) -> Disclosed:
     by_basis: dict[Basis, list[DisclosedField]] = {}
     for each in fields:
-        by_basis.setdefault(each.basis, []).append(each.disclosed)
+        by_basis.setdefault(each.basis, []).append(each.disclosed(applicant))
     parts = tuple(DisclosedPart(basis=basis, fields=tuple(given)) for basis, given in by_basis.items())
     return Disclosed(parts, json.dumps([part.model_dump() for part in parts], ensure_ascii=False))
 
@@ -116,7 +131,7 @@ def build_matter(
         if isinstance(need, str) or holds(need.where, settings)
     )
     fields = tuple(
-        _field(name, source, Basis(kind=basis.kind, reference=basis.reference), definition.form.children)
+        _field(name, source, Basis(kind=basis.kind, reference=basis.reference), definition)
         for group in matter.receives
         if holds(group.where, settings)
         for basis in (definition.bases[group.basis],)
@@ -147,11 +162,41 @@ def build_matter(
     )
 
 
-def _field(name: str, source: str, basis: Basis, children: str | None) -> Field:
-    disclosed = DisclosedField(name=name, source=source)
+def _field(name: str, source: str, basis: Basis, definition: LifeEventDefinition) -> Field:
     if not source.startswith("/"):
-        matter, _, output = source.partition(".")
-        return Field(name, path=(), of_child=False, matter=matter, output=output, basis=basis, disclosed=disclosed)
+        return _field_of_output(name, source, basis, definition)
+    children = definition.form.children
     of_child = children is not None and source.startswith(f"{children}/*/")
-    path = parse_pointer(source.removeprefix(f"{children}/*") if of_child else source)
-    return Field(name, path=path, of_child=of_child, matter=None, output=None, basis=basis, disclosed=disclosed)
+    return Field(
+        name,
+        path=parse_pointer(source.removeprefix(f"{children}/*") if of_child else source),
+        of_child=of_child,
+        matter=None,
+        output=None,
+        basis=basis,
+        title=title_at(definition.form.json_schema, parse_pointer(source)) or name,
+        source=source,
+        concerns=concerned(definition.parties, source),
+    )
+
+
+def _field_of_output(name: str, source: str, basis: Basis, definition: LifeEventDefinition) -> Field:
+    code, _, output = source.partition(".")
+    upstream = next(matter for matter in definition.matters if matter.code == code)
+    return Field(
+        name,
+        path=(),
+        of_child=False,
+        matter=code,
+        output=output,
+        basis=basis,
+        title=str(upstream.returns[output].get("title", name)),
+        source=source,
+        concerns=(CHILD,) if upstream.per == "child" else tuple(definition.parties.numbers),
+    )
+
+
+def concerned(parties: PartiesDefinition, source: str) -> tuple[str, ...]:
+    """The roles that the place `source` of the form is about: as the longest pointer says that it lies in."""
+    covering = [place for place in parties.concerns if source == place or source.startswith(f"{place}/")]
+    return parties.concerns[max(covering, key=len)] if covering else tuple(parties.numbers)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from yijian_contracts.departments import departments
-from yijian_contracts.events import DisclosedField
 
 from approval.application import Application, Task
 from approval.engine import Entry
@@ -122,7 +121,7 @@ def _task(task: Task, life_event: LifeEvent, answer: Answer | None, received: Re
         received=[
             DisclosedFieldOut(
                 name=f.name,
-                title=_title(f, life_event),
+                title=f.title,
                 source=f.source,
                 basis_kind=part.basis.kind,
                 basis=part.basis.reference,
@@ -131,13 +130,6 @@ def _task(task: Task, life_event: LifeEvent, answer: Answer | None, received: Re
             for f in part.fields
         ],
     )
-
-
-def _title(received: DisclosedField, life_event: LifeEvent) -> str:
-    matter, _, output = received.source.partition(".")
-    if matter not in life_event.matters:
-        return received.name
-    return str(life_event.matters[matter].returns[output].get("title", received.name))
 
 
 def masked_number(number: str) -> str:

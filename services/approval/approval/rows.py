@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 from yijian_common.crypto import DataKey, Keyring
 from yijian_common.database import Connection
-from yijian_contracts.events import AnswerParts
+from yijian_contracts.events import AnswerParts, DisclosedPerson
 
 from approval.application import Application, dump, load
 from approval.engine import Effect, Entry, Step
@@ -39,6 +39,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _json = msgspec.json.Encoder()
 _answers = msgspec.json.Decoder(dict[str, Answer])
+_refs = msgspec.json.Decoder(dict[str, str])
 _form = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -46,7 +47,8 @@ _form = msgspec.json.Decoder(dict[str, Any])
 class Held:
     """An application in the open transaction, with what folding has added to it so far.
 
-    `answers` are the personal parts of the answers, by task key.
+    `answers` are the personal parts of the answers, by task key; `people` the roles of the case with who plays them,
+    as data-exchange knows people.
     """
 
     application: Application
@@ -54,6 +56,7 @@ class Held:
     data_key: DataKey
     answers: dict[str, Answer]
     traceparent: str | None
+    people: tuple[DisclosedPerson, ...]
     entries: list[Entry] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
 
@@ -83,6 +86,18 @@ def _open_answers(sealed: bytes, data_key: DataKey, application_id: UUID) -> dic
     return _answers.decode(data_key.open(sealed, b"answers:" + application_id.bytes))
 
 
+def _seal_people(held: Held) -> bytes:
+    refs = {person.role: person.ref for person in held.people}
+    return held.data_key.seal(_json.encode(refs), b"people:" + held.application.id.bytes)
+
+
+def _open_people(sealed: bytes, data_key: DataKey, application_id: UUID) -> tuple[DisclosedPerson, ...]:
+    if not sealed:
+        return ()
+    refs = _refs.decode(data_key.open(sealed, b"people:" + application_id.bytes))
+    return tuple(DisclosedPerson(role=role, ref=ref) for role, ref in refs.items())
+
+
 def _held(row: asyncpg.Record, keyring: Keyring) -> Held:
     data_key = keyring.unwrap(row["data_key"])
     return Held(
@@ -91,10 +106,11 @@ def _held(row: asyncpg.Record, keyring: Keyring) -> Held:
         data_key=data_key,
         answers=_open_answers(row["answers"], data_key, row["id"]),
         traceparent=row["traceparent"],
+        people=_open_people(row["people"], data_key, row["id"]),
     )
 
 
-_COLUMNS = "id, applicant, state, answers, data_key, traceparent"
+_COLUMNS = "id, applicant, state, answers, people, data_key, traceparent"
 
 
 async def lock_applications(connection: Connection, ids: Iterable[UUID], keyring: Keyring) -> dict[UUID, Held]:
@@ -127,10 +143,10 @@ async def read_application(connection: Connection, application_id: UUID, keyring
 async def insert_applications(connection: Connection, held: Sequence[Held], next_look_at: datetime) -> None:
     await connection.execute(
         """
-        INSERT INTO application (id, life_event, digest, applicant, status, version, state, answers, data_key,
+        INSERT INTO application (id, life_event, digest, applicant, status, version, state, answers, people, data_key,
             traceparent, submitted_at, next_look_at)
-        SELECT a.*, $12 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[],
-            $8::bytea[], $9::bytea[], $10::text[], $11::timestamptz[]) AS a
+        SELECT a.*, $13 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[],
+            $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::timestamptz[]) AS a
         """,
         [h.application.id for h in held],
         [h.application.life_event for h in held],
@@ -140,6 +156,7 @@ async def insert_applications(connection: Connection, held: Sequence[Held], next
         [h.application.version for h in held],
         [dump(h.application) for h in held],
         [_seal_answers(h) for h in held],
+        [_seal_people(h) for h in held],
         [h.data_key.wrapped for h in held],
         [h.traceparent for h in held],
         [h.application.submitted_at for h in held],

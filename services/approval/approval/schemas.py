@@ -104,7 +104,7 @@ class DocumentOut(_Body):
 
 
 class DisclosedFieldOut(_Body):
-    """A field that a department received. `title` names an upstream matter's output in Chinese; else it is the name."""
+    """A field that a department received; `title` is what residents call it."""
 
     name: str
     title: str

@@ -1,16 +1,16 @@
 """approval with its real database and nobody else: no broker, tokens from an issuer in memory."""
 
 import asyncio
-import base64
 import io
 import json
 import logging
-import secrets
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
+from secrets import token_bytes
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -82,8 +82,8 @@ def bearer(token: str) -> dict[str, str]:
 def settings_of(database_url: str, folder: Path) -> ApprovalSettings:
     """A process's settings, its key files in `folder`; Kafka is where nobody listens."""
     (folder / "keys.json").write_text(new_key_file())
-    pairwise_key = base64.b64encode(secrets.token_bytes(32)).decode()
-    (folder / "pairwise.json").write_text(json.dumps({AUDIENCE: pairwise_key}))
+    pairwise_keys = {audience: b64encode(token_bytes(32)).decode() for audience in (AUDIENCE, "data-exchange")}
+    (folder / "pairwise.json").write_text(json.dumps(pairwise_keys))
     return ApprovalSettings(
         service="approval",
         environment=Environment.DEVELOPMENT,
@@ -114,7 +114,7 @@ async def serving(settings: ApprovalSettings) -> AsyncIterator[Service]:
         )
         (intake,) = (component for component in components if isinstance(component, Intake))
         running = asyncio.create_task(intake.run(stopping))
-        pairwise_key = pairwise.read_key(settings.pairwise_key_file)
+        pairwise_key = pairwise.read_keys(settings.pairwise_key_file)[AUDIENCE]
         yield Service(app, app.state.parts, client, issuer, pairwise_key, settings.database_url.get_secret_value())
         stopping.set()
         app.state.process.stopping.set()

@@ -1,6 +1,7 @@
 """A department gets what its matter declares and nothing else; what comes back has to fit just as exactly."""
 
 import json
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -85,6 +86,46 @@ def test_every_field_that_is_sent_is_disclosed_with_its_source_and_basis(matter:
     assert not any(value in given.disclosed.text for value in values)
 
 
+def test_every_field_is_told_by_the_name_that_residents_know_it_by() -> None:
+    titles = {
+        f.name: f.title for part in disclose(BIRTH, "B4", 1, STANDARD, OUTPUTS).disclosed.parts for f in part.fields
+    }
+    assert titles["mother_name"] == "母亲信息：姓名"
+    assert titles["father_hukou_address"] == "父亲信息：户籍：户籍地址"
+    assert titles["given_name"] == "新生儿：名"
+    assert titles["birth_cert_no"] == "出生医学证明编号"
+    every = [field for matter in BIRTH.matters.values() for field in matter.fields]
+    assert all(re.search("[\u4e00-\u9fff]", field.title) for field in every)
+
+
+def test_every_field_says_whom_it_is_about() -> None:
+    told = {
+        f.name: f.concerns
+        for matter, child in (("B4", 1), ("B7", 1), ("B8", None), ("B6", 1), ("B2", 1))
+        for part in disclose(BIRTH, matter, child, STANDARD, OUTPUTS).disclosed.parts
+        for f in part.fields
+    }
+    assert told["mother_id_no"] == ("MOTHER",)
+    assert told["father_id_no"] == ("FATHER",)
+    assert told["given_name"] == ("CHILD",)
+    assert told["delivery_place"] == ("MOTHER", "CHILD")
+    assert told["marriage_status"] == ("MOTHER", "FATHER"), "what nobody is named for is about everybody"
+    assert told["birth_cert_no"] == ("CHILD",), "the output of a matter of one child"
+    assert told["marriage_verified"] == ("MOTHER", "FATHER"), "the output of a matter of the whole application"
+    assert told["guardian_mobile"] == told["payer_account"] == ("MOTHER",), "she applies"
+
+
+def test_whoever_applies_is_who_the_applicants_part_is_about() -> None:
+    by_father = {**STANDARD, "applicant": {**STANDARD["applicant"], "relation": "FATHER"}}
+    (mobile,) = (
+        f
+        for part in disclose(BIRTH, "B6", 1, by_father, OUTPUTS).disclosed.parts
+        for f in part.fields
+        if f.name == "guardian_mobile"
+    )
+    assert mobile.concerns == ("FATHER",)
+
+
 def test_each_twin_is_told_apart() -> None:
     second = disclose(BIRTH, "B4", 2, TWINS, OUTPUTS).fields
     assert (second["birth_order"], second["given_name"]) == (2, TWINS["newborns"][1]["given_name"])
@@ -157,6 +198,4 @@ def test_a_department_may_return_only_the_fields_it_receives() -> None:
     second = correctable(BIRTH, "B2", 2)
     assert {"/newborns/1/weight_g", "/mother/name", "/delivery/inpatient_no"} <= second
     assert not any(pointer.startswith(("/newborns/0", "/benefit", "/hukou/target")) for pointer in second)
-    assert correctable(BIRTH, "B8") == {
-        field.disclosed.source for field in BIRTH.matters["B8"].fields if not field.matter
-    }
+    assert correctable(BIRTH, "B8") == {field.source for field in BIRTH.matters["B8"].fields if not field.matter}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from yijian_common.database import Connection
 from yijian_contracts.cloudevents import CloudEvent
-from yijian_contracts.events import Event, Outcome, TaskAnswered, TaskReceived, TaskUnprocessable
+from yijian_contracts.events import Outcome, TaskAnswered, TaskReceived, TaskUnprocessable
 from yijian_messaging import Message, Rejected, Transaction
 
 from approval import engine, rows
@@ -15,7 +15,8 @@ from approval.form_schema import parse_pointer, schema_at
 from approval.life_event import LifeEvent
 from approval.rows import Held
 
-Result = Message[CloudEvent[Event]]
+Said = TaskReceived | TaskAnswered | TaskUnprocessable
+Result = Message[CloudEvent[Said]]
 
 
 async def record_task_results(
@@ -52,8 +53,6 @@ async def _record(held: Held, message: Result, effects: Effects, at: datetime) -
             held.fold(engine.receive(held.application, receipt, at=at))
         case TaskUnprocessable() as report:
             held.fold(engine.report_unprocessable(held.application, report, at=at))
-        case other:
-            return f"{type(other).__name__} is not for departments to say"
     return None
 
 

@@ -14,7 +14,7 @@ from yijian_common.idempotency import StoredResponse
 from yijian_common.ids import uuid7
 from yijian_common.telemetry import current_traceparent
 from yijian_common.tokens import Principal
-from yijian_contracts.events import ApplicationSubmitted
+from yijian_contracts.events import ApplicationSubmitted, DisclosedPerson
 from yijian_messaging import Transaction
 
 from approval import engine, planning, rows
@@ -31,10 +31,14 @@ Outcome = StoredResponse | Problem
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What hashes and proves identity numbers: the service's keyring, and the key shared with identity."""
+    """What hashes and proves identity numbers: the service's keyring, and keys shared with identity.
+
+    `exchange` is that of the audience data-exchange, which gets to know people by what it makes of their numbers.
+    """
 
     keyring: Keyring
     pairwise: bytes
+    exchange: bytes
 
     def party(self, id_proof: str) -> bytes:
         """How a person is known here: a keyed hash of identity's proof."""
@@ -81,6 +85,10 @@ def prepare(
         data_key=keys.keyring.new_data_key(),
         answers={},
         traceparent=current_traceparent(),
+        people=tuple(
+            DisclosedPerson(role=role, ref=pairwise.id_proof(keys.exchange, number))
+            for role, number in involved.numbers.items()
+        ),
     )
     not_needed = {task.key: task.not_needed for task in planned if task.not_needed is not None}
     held.fold(engine.start(application, not_needed=not_needed, at=at))
