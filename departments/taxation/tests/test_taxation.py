@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from taxation.main import ContributionRecords, department
 from yijian_contracts.events import ReceivedStatus, TaskAnswered, TaskReceived
 from yijian_department import Rule, Script
-from yijian_department.testing import TestDepartment, sample_task
+from yijian_department.testing import TestDepartment, sample_rectification, sample_task
 
 Taxation = TestDepartment[ContributionRecords]
 
@@ -68,3 +68,15 @@ def test_a_year_without_a_published_premium_needs_a_person(taxation: Taxation):
     received = taxation.give(sample_task("B7", fields(pay_year=2099), child=1))
     assert isinstance(received, TaskReceived)
     assert received.status is ReceivedStatus.IN_REVIEW
+
+
+def test_a_bad_review_of_the_contribution_is_the_heads_to_put_right(taxation: Taxation):
+    complaint = sample_rectification(matter="B7", matter_name="城乡居民医保费申报缴纳")
+    assert isinstance(taxation.give(complaint), TaskReceived)
+    decision = f"/desk/tasks/{complaint.task_id}/decision"
+    body = {"act": "APPROVE", "measures": "已在缴费页面写明到账时间。", "evidence": ["页面改版记录"]}
+    assert taxation.desk("POST", decision, matters=["B7"], body=body).status_code == 403
+    assert taxation.desk("POST", decision, role="HEAD", body=body).status_code == 200
+    (answer,) = taxation.pass_time()
+    assert isinstance(answer, TaskAnswered)
+    assert answer.personal.outputs == {"measures": body["measures"], "evidence": body["evidence"]}

@@ -11,6 +11,8 @@ from pydantic import JsonValue
 from yijian_contracts.events import MOST_CORRECTIONS, AnswerParts, Correction, IssuedDocument, Outcome, ReceivedStatus
 
 REASON_LENGTH = 500
+PARAGRAPH_LENGTH = 2000
+MOST_EVIDENCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,14 @@ def proven(outputs: Mapping[str, JsonValue] | None = None, *, documents: Mapping
     return Decision(Outcome.PROVEN, parts=_parts(outputs, documents))
 
 
+def put_right(measures: str, evidence: Iterable[str]) -> Decision:
+    """The answer to a RECTIFICATION: what was done, and what shows it. Both are published: nobody is named in them."""
+    shown = [_paragraph(one) for one in evidence]
+    if not 1 <= len(shown) <= MOST_EVIDENCE:
+        raise ValueError(f"a rectification is shown by 1 to {MOST_EVIDENCE} pieces of evidence")
+    return Decision(Outcome.APPROVED, parts=AnswerParts(outputs={"measures": _paragraph(measures), "evidence": shown}))
+
+
 def reject(reason: str) -> Decision:
     """Denied on the merits; what needs this matter will not be done."""
     return Decision(Outcome.REJECTED, _sentence(reason))
@@ -88,6 +98,12 @@ def _sentence(reason: str) -> str:
     if not reason.strip():
         raise ValueError("say why, in one sentence that the applicant can read")
     return reason[:REASON_LENGTH]
+
+
+def _paragraph(text: str) -> str:
+    if not text.strip() or len(text) > PARAGRAPH_LENGTH:
+        raise ValueError(f"say it in 1 to {PARAGRAPH_LENGTH} characters")
+    return text.strip()
 
 
 def _parts(outputs: Mapping[str, JsonValue] | None, documents: Mapping[str, str] | None) -> AnswerParts:

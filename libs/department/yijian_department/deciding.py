@@ -9,6 +9,7 @@ from uuid import UUID
 from prometheus_client import Counter
 from pydantic import BaseModel
 from yijian_contracts.events import (
+    RECTIFICATION,
     Outcome,
     ReceivedStatus,
     TaskAnswered,
@@ -17,7 +18,7 @@ from yijian_contracts.events import (
     TaskUnprocessable,
 )
 
-from yijian_department.answers import Answer, Decision, Later, needs_person
+from yijian_department.answers import Answer, Decision, Later, needs_person, put_right
 from yijian_department.asking import Failed, ask
 from yijian_department.batch import Batch
 from yijian_department.matters import Definition, Matter, R, UnfitFieldsError
@@ -61,8 +62,8 @@ class Deciding(Generic[R]):
             self._keep(task, request)
             self.give_up(batch, task, str(error))
             return
-        if request.needs_person:
-            self._wait(batch, task, request, needs_person("；".join(request.needs_person)))
+        if reasons := _reasons_for_a_person(request):
+            self._wait(batch, task, request, needs_person("；".join(reasons)))
         elif task.request is None and rule.delay_seconds:
             task.look_again(Step.ASK, batch.instant + rule.delay_seconds)
             self._received(batch, task, request)
@@ -113,6 +114,7 @@ class Deciding(Generic[R]):
         self, batch: Batch, task: StoredTask, request: TaskRequested, answer: Answer, *, official: str | None = None
     ) -> None:
         """Do what an answer says: decide the task, or keep it."""
+        batch.change(task)
         if isinstance(answer, Decision):
             self.decide(batch, task, answer, official=official)
         else:
@@ -209,6 +211,15 @@ class Deciding(Generic[R]):
         batch.change(task)
         TASKS.labels(task.matter, decision.outcome).inc()
 
+    def scripted(self, request: TaskRequested) -> Answer | None:
+        """What the scripted official says about a task; None for an approval that the handler is asked for."""
+        rule = self.rule_for(request)
+        if rule.person is None or (rule.person is Verdict.APPROVE and request.matter != RECTIFICATION):
+            return None
+        if rule.person is Verdict.APPROVE:
+            return put_right(rule.measures, rule.evidence)
+        return rule.answer(rule.person)
+
     async def approve(self, batch: Batch, task: StoredTask, request: TaskRequested, *, official: str) -> None:
         """An official approves: the handler produces what that gives. Raises `UndecidedError` when it does not."""
         try:
@@ -270,3 +281,10 @@ class Deciding(Generic[R]):
     def _keep(self, task: StoredTask, request: TaskRequested) -> None:
         if task.request is None:
             task.request = self._secrets.seal(request.model_dump_json().encode())
+
+
+def _reasons_for_a_person(request: TaskRequested) -> tuple[str, ...]:
+    """Why no program may decide this; a rectification is never a program's, whatever the request says."""
+    if request.matter == RECTIFICATION:
+        return request.needs_person or ("差评整改须由工作人员办理",)
+    return request.needs_person

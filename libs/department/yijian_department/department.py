@@ -12,6 +12,7 @@ from yijian_department.answers import Answer
 from yijian_department.matters import Definition, Matter, R, fields_model
 from yijian_department.office import Office
 from yijian_department.records import Records
+from yijian_department.rectification import rectification_matter
 from yijian_department.script import Script
 from yijian_department.task import Task
 
@@ -39,6 +40,7 @@ class Department(Generic[R]):
     ) -> None:
         """`code` is that of the catalogue; `script` is what happens in demos when no file says otherwise."""
         self.definition: Definition[R] = Definition(code, records, tries, script or Script())  # type: ignore[arg-type]
+        self.definition.add(rectification_matter())
         self._office: Office[R] | None = None
 
     def matter(self, code: str, *, area: str | None = None) -> Callable[[Handler[F, R]], Handler[F, R]]:

@@ -17,6 +17,7 @@ from yijian_common.errors import Conflict, Forbidden, NotFound
 from yijian_contracts.areas import area_contains, is_area_code, significant_prefix
 from yijian_contracts.events import (
     MOST_CORRECTIONS,
+    RECTIFICATION,
     Correction,
     Outcome,
     Pointer,
@@ -25,11 +26,23 @@ from yijian_contracts.events import (
     TaskRequested,
 )
 
-from yijian_department.answers import REASON_LENGTH, not_accepted, reject, return_for_correction
+from yijian_department.answers import (
+    MOST_EVIDENCE,
+    PARAGRAPH_LENGTH,
+    REASON_LENGTH,
+    not_accepted,
+    put_right,
+    reject,
+    return_for_correction,
+)
 from yijian_department.deciding import UndecidedError
 from yijian_department.masked import masked
 from yijian_department.office import Office, TaskClosedError
+from yijian_department.rectification import MAY_BE_SHOWN
 from yijian_department.tasks import DeskAction, Official, StoredTask, TaskState, desk_tasks, find_task
+
+HEAD = "HEAD"
+"""The role of a department's head."""
 
 
 class TaskSummary(BaseModel):
@@ -76,14 +89,22 @@ class CorrectionBody(BaseModel):
     message: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=REASON_LENGTH)]
 
 
+ParagraphBody = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=PARAGRAPH_LENGTH)]
+
+
 class DecisionBody(BaseModel):
-    """An official's decision; refusing needs a reason, returning needs the fields to correct, each once."""
+    """An official's decision; refusing needs a reason, returning needs the fields to correct, each once.
+
+    Approving a rectification needs what was done (`measures`) and what shows it (`evidence`); both are published.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     act: Act
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=REASON_LENGTH)] = ""
     corrections: Annotated[tuple[CorrectionBody, ...], Field(max_length=MOST_CORRECTIONS)] = ()
+    measures: Annotated[str, StringConstraints(strip_whitespace=True, max_length=PARAGRAPH_LENGTH)] = ""
+    evidence: Annotated[tuple[ParagraphBody, ...], Field(max_length=MOST_EVIDENCE)] = ()
 
     @field_validator("corrections")
     @classmethod
@@ -109,6 +130,20 @@ class MissingReason(Conflict):
     name = "missing-reason"
     title = "请写明理由"
     advice = "不予批准须写明理由；退回补正须指出需要修改的栏目。"
+
+
+class MissingEvidence(Conflict):
+    status = 422
+    name = "missing-evidence"
+    title = "请写明整改措施并附上证据"
+    advice = "差评整改办结时，须写明采取了什么措施，并至少附一项证据。整改结果将公开，请勿写入个人信息。"
+
+
+class NotForThisMatter(Conflict):
+    status = 422
+    name = "not-for-this-matter"
+    title = "该任务不适用这种决定"
+    advice = "差评整改只能办结或者说明理由不予整改；其他任务不填整改措施和证据。"
 
 
 class TaskClosed(Conflict):
@@ -152,7 +187,7 @@ def desk_routes(code: str) -> APIRouter:
         except TaskClosedError:
             raise TaskClosed from None
         fields = asked.personal.fields
-        shown = fields if reveal else {name: masked(value, name) for name, value in fields.items()}
+        shown = fields if reveal else _masked(asked)
         return TaskView(**_summary(task, asked), revealed=reveal, fields=shown)
 
     @router.post("/tasks/{task_id}/decision")
@@ -161,9 +196,10 @@ def desk_routes(code: str) -> APIRouter:
     ) -> DecisionView:
         """Decide a task. The same decision again gives the same answer; another one is refused."""
         office = _office(request)
-        await _check_post(office, task_id, who)
+        task = await _check_post(office, task_id, who)
         try:
-            return _decision_view(task_id, await _act(office, task_id, body, _official(who)))
+            act = _rectify if task.matter == RECTIFICATION else _act
+            return _decision_view(task_id, await act(office, task_id, body, _official(who)))
         except TaskClosedError:
             raise TaskClosed from None
         except UndecidedError as error:
@@ -173,6 +209,8 @@ def desk_routes(code: str) -> APIRouter:
 
 
 async def _act(office: Office[Any], task_id: UUID, body: DecisionBody, official: Official) -> TaskAnswered | None:
+    if body.measures or body.evidence:
+        raise NotForThisMatter
     match body.act:
         case Act.APPROVE:
             return await office.approve(task_id, official=official)
@@ -196,7 +234,20 @@ def _office(request: Request) -> Office[Any]:
     return office
 
 
-async def _check_post(office: Office[Any], task_id: UUID, who: Principal) -> None:
+async def _rectify(office: Office[Any], task_id: UUID, body: DecisionBody, official: Official) -> TaskAnswered | None:
+    """What an official does about a rectification: put it right with evidence, or say why not."""
+    match body.act:
+        case Act.APPROVE:
+            if not body.measures or not body.evidence:
+                raise MissingEvidence
+            return await office.answer(task_id, put_right(body.measures, body.evidence), official=official)
+        case Act.REJECT | Act.RETRY:
+            return await _act(office, task_id, body, official)
+        case Act.NOT_ACCEPT | Act.RETURN:
+            raise NotForThisMatter
+
+
+async def _check_post(office: Office[Any], task_id: UUID, who: Principal) -> StoredTask:
     """The task exists, and its matter and area are the official's. 404 or 403 otherwise."""
     async with office.store.transaction() as tx:
         task = find_task(tx.connection, str(task_id))
@@ -207,6 +258,7 @@ async def _check_post(office: Office[Any], task_id: UUID, who: Principal) -> Non
         raise Forbidden("这项业务不属于您的岗位")
     if task.area is not None and not area_contains(post.area, task.area):
         raise Forbidden("这项任务不在您负责的区域")
+    return task
 
 
 def _post(who: Principal) -> Post:
@@ -216,7 +268,8 @@ def _post(who: Principal) -> Post:
 
 
 def _holds(post: Post, matter: str) -> bool:
-    return matter in post.matters
+    """A bad review is for the head of the department, or for whoever the head gave that matter to."""
+    return matter in post.matters or (matter == RECTIFICATION and post.role == HEAD)
 
 
 def _official(who: Principal) -> Official:
@@ -240,6 +293,11 @@ def _summary(task: StoredTask, request: TaskRequested) -> dict[str, Any]:
         "due_at": request.due_at,
         "waiting_since": datetime.fromtimestamp(task.changed_at, UTC),
     }
+
+
+def _masked(request: TaskRequested) -> dict[str, JsonValue]:
+    shown = MAY_BE_SHOWN if request.matter == RECTIFICATION else frozenset()
+    return {name: value if name in shown else masked(value, name) for name, value in request.personal.fields.items()}
 
 
 def _decision_view(task_id: UUID, answered: TaskAnswered | None) -> DecisionView:

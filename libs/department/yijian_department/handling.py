@@ -151,14 +151,14 @@ class Handling(Generic[R]):
             await self.deciding.consider(batch, task, request, happened=step is Step.HAPPENED)
 
     async def _scripted_person(self, batch: Batch, task: StoredTask, request: TaskRequested) -> None:
-        rule = self.deciding.rule_for(request)
-        if rule.person is Verdict.APPROVE:
+        answer = self.deciding.scripted(request)
+        if isinstance(answer, Decision):
+            self.deciding.decide(batch, task, answer, official=SCRIPTED_OFFICIAL)
+        elif answer is None and self.deciding.rule_for(request).person is Verdict.APPROVE:
             try:
                 await self.deciding.approve(batch, task, request, official=SCRIPTED_OFFICIAL)
             except UndecidedError as error:
                 task.note = f"按脚本批准未成：{error}"[:500]
-        elif rule.person is not None and isinstance(answer := rule.answer(rule.person), Decision):
-            self.deciding.decide(batch, task, answer, official=SCRIPTED_OFFICIAL)
 
     def _reschedule(self, batch: Batch) -> None:
         """At the start, and when the script changed: tasks that wait follow the rules that hold now."""

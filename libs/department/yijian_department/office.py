@@ -9,14 +9,16 @@ from uuid import UUID
 
 import structlog
 from yijian_common.crypto import Keyring
-from yijian_contracts.events import Outcome, TaskAnswered, TaskRequested
+from yijian_contracts.events import RECTIFICATION, Outcome, TaskAnswered, TaskRequested
 from yijian_messaging.sqlite import SqliteStore
 
 from yijian_department import records, tasks
 from yijian_department.answers import Answer, Decision
 from yijian_department.batch import Batch, Clock, utc_now
+from yijian_department.deciding import UndecidedError
 from yijian_department.handling import Handling
 from yijian_department.matters import Definition, R
+from yijian_department.rectification import misfit
 from yijian_department.scheduler import Scheduler
 from yijian_department.script import ScriptFile
 from yijian_department.secrets import StoreSecrets
@@ -97,10 +99,13 @@ class Office(Generic[R]):
     async def answer(self, task_id: UUID, answer: Answer, *, official: Official | None = None) -> TaskAnswered | None:
         """Answer a task that waits; the same decision again gives the recorded answer, `Later` gives none.
 
-        Raises `UnknownTaskError`, or `TaskClosedError` when the task was decided otherwise or cancelled.
+        Raises `UnknownTaskError`, `TaskClosedError` when the task was decided otherwise or cancelled, or
+        `UndecidedError` for an answer that a rectification cannot have.
         """
         deciding = self.handling.deciding
         async with self.change(task_id) as (batch, task):
+            if task.matter == RECTIFICATION and (wrong := misfit(answer)) is not None:
+                raise UndecidedError(wrong)
             if task.is_final:
                 return self._recorded(task, answer)
             post = official.post if official else None
@@ -154,6 +159,8 @@ class Office(Generic[R]):
             answer.reason,
             answer.corrections,
         ):
+            raise TaskClosedError(task)
+        if task.matter == RECTIFICATION and recorded.personal != answer.parts:
             raise TaskClosedError(task)
         return recorded
 

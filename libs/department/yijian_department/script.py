@@ -23,7 +23,14 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from yijian_contracts.events import Correction, TaskRequested
 
-from yijian_department.answers import Answer, needs_person, reject, return_for_correction
+from yijian_department.answers import (
+    MOST_EVIDENCE,
+    PARAGRAPH_LENGTH,
+    Answer,
+    needs_person,
+    reject,
+    return_for_correction,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +51,8 @@ class Rule(BaseModel):
 
     `delay_seconds` pass before the program looks; its first `fail_times` tries raise; `program` decides in place of
     its handler. `person` is what an official decides, `person_after_seconds` after the task came to the desk.
-    `pay_after_seconds` after a task was suspended, what it waits for happens.
+    `pay_after_seconds` after a task was suspended, what it waits for happens. A rectification is only ever a person's;
+    approving it says `measures` and `evidence`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +70,8 @@ class Rule(BaseModel):
     pay_after_seconds: Seconds | None = None
     reason: str = Field(default="按演示脚本处理", min_length=1, max_length=500)
     corrections: tuple[Correction, ...] = ()
+    measures: str = Field(default="已按演示脚本整改", min_length=1, max_length=PARAGRAPH_LENGTH)
+    evidence: tuple[str, ...] = Field(default=("演示脚本的整改记录",), min_length=1, max_length=MOST_EVIDENCE)
 
     @model_validator(mode="after")
     def _returning_names_the_fields(self) -> Self:

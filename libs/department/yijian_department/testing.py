@@ -24,6 +24,7 @@ from yijian_common.testing import Issuer
 from yijian_contracts import derived_ids
 from yijian_contracts.cloudevents import decode, encode
 from yijian_contracts.events import (
+    RECTIFICATION,
     Event,
     TaskAnswered,
     TaskCancelled,
@@ -78,6 +79,36 @@ def sample_task(
         due_at=NOON + timedelta(hours=2),
         personal=TaskFields(fields=dict(fields)),
     )
+
+
+def sample_rectification(
+    *,
+    order_id: UUID | None = None,
+    attempt: int = 1,
+    matter: str = "B2",
+    matter_name: str = "出生医学证明签发",
+    level: int = 2,
+    options: Sequence[str] = ("未在承诺时间内办结",),
+    comment: str = "等了很久，没有人告诉我们进度。",
+) -> TaskRequested:
+    """A bad review to put right, as approval asks for it: its `application_id` is the order's id."""
+    order = order_id or uuid4()
+    task = sample_task(
+        RECTIFICATION,
+        {
+            "order_id": str(order),
+            "matter": matter,
+            "matter_name": matter_name,
+            "level": level,
+            "options": list(options),
+            "touch_points": [],
+            "comment": comment,
+        },
+        application_id=order,
+        attempt=attempt,
+        needs_person=("差评整改须由工作人员办理",),
+    )
+    return task.model_copy(update={"life_event": "rectification"})
 
 
 def cancellation(task: TaskRequested, reason: str = "申请人已撤回") -> TaskCancelled:
@@ -240,7 +271,7 @@ class TestDepartment(Generic[R]):
 
     # --- the desk ----------------------------------------------------------------------------------------------------
 
-    def desk(
+    def desk(  # noqa: PLR0913 - who asks has that many sides
         self,
         method: str,
         path: str,
@@ -249,12 +280,13 @@ class TestDepartment(Generic[R]):
         area: str = CITY,
         department: str | None = None,
         kind: Kind = Kind.OFFICIAL,
+        role: str = "clerk",
         token: str | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> httpx.Response:
         """Ask the desk as an official of this department (or as somebody else) with a post for `matters` in `area`."""
         service = self._definition.entry.principal
-        post = Post(department or self._definition.code, area, tuple(matters), "clerk")
+        post = Post(department or self._definition.code, area, tuple(matters), role)
         claims = {"department": post.department, "area": post.area, "matters": list(post.matters), "role": post.role}
         default = self._issuer.token(
             service, kind, sub="official-1", **({"post": claims} if kind is Kind.OFFICIAL else {})
