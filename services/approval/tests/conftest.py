@@ -46,6 +46,7 @@ class Service:
     client: httpx.AsyncClient
     issuer: Issuer
     pairwise_key: bytes
+    exchange_key: bytes
     database_url: str
     subjects: dict[int, str] = field(default_factory=dict)
     families: Iterator[int] = field(default_factory=lambda: count(101))
@@ -114,8 +115,9 @@ async def serving(settings: ApprovalSettings) -> AsyncIterator[Service]:
         )
         (intake,) = (component for component in components if isinstance(component, Intake))
         running = asyncio.create_task(intake.run(stopping))
-        pairwise_key = pairwise.read_keys(settings.pairwise_key_file)[AUDIENCE]
-        yield Service(app, app.state.parts, client, issuer, pairwise_key, settings.database_url.get_secret_value())
+        keys = pairwise.read_keys(settings.pairwise_key_file)
+        database_url = settings.database_url.get_secret_value()
+        yield Service(app, app.state.parts, client, issuer, keys[AUDIENCE], keys["data-exchange"], database_url)
         stopping.set()
         app.state.process.stopping.set()
         await asyncio.wait_for(running, 10)

@@ -1,51 +1,21 @@
 """What a department returns and an applicant corrects: claims, matters and places follow the form."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from approval import engine
-from approval.actions.results import record_task_results
-from approval.application import Application
-from approval.queries import get_state
 from yijian_common.tokens import RealNameLevel
-from yijian_contracts.cloudevents import CloudEvent
-from yijian_contracts.events import Correction, Outcome, TaskAnswered
+from yijian_contracts.events import Correction, Outcome
 from yijian_examples.forms import form_of
 from yijian_examples.population import family
-from yijian_messaging import Message, Record, Rejected
+from yijian_messaging import Rejected
 
+from .bureaus import reply, state
 from .conftest import AUDIENCE, Service, bearer
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(60)]
-
-
-async def state(service: Service, application_id: UUID) -> Application:
-    async with service.parts.pool.acquire() as connection:
-        return await get_state(connection, application_id)
-
-
-async def reply(service: Service, application_id: UUID, key: str, outcome: Outcome, **parts: Any) -> list[Rejected]:
-    """The department's answer, as the consumer hands it over."""
-    application = await state(service, application_id)
-    task = application.find_task(key)
-    assert task is not None
-    event = TaskAnswered(
-        application_id=application_id,
-        department=task.department,
-        task_id=engine.task_id(application, task),
-        matter=task.matter,
-        outcome=outcome,
-        decided_at=datetime.now(UTC),
-        **parts,
-    )
-    record = Record(event.topic, 0, 0, key=None, value=None, headers=(), timestamp_ms=0)
-    envelope = CloudEvent(str(event.event_id), "/test", datetime.now(UTC), event)
-    message = Message(envelope.id, envelope, record)
-    async with service.parts.store.transaction() as transaction:
-        return await record_task_results(transaction, [message], effects=service.parts.effects)
 
 
 async def returned(service: Service, application_id: UUID, key: str, *pointers: str) -> list[Rejected]:

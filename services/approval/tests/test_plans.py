@@ -105,7 +105,7 @@ async def loops(service: Service) -> None:
     store = service.parts.store
     shards = await store.lease_shards("relay", 30)
     rows = await store.unsent(shards, 5)
-    await store.mark_sent("relay", [row.row for row in rows])
+    await store.mark_sent("relay", rows)
     await store.backlog()
     await store.replays("approval.results", 20)
     async with store.transaction() as transaction:
