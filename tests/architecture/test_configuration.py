@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from approval.settings import ApprovalSettings
+from data_exchange.settings import DataExchangeSettings
 from identity.settings import IdentitySettings
 from pydantic.fields import FieldInfo
 from yijian_common.settings import PREFIX, ProcessSettings
@@ -22,6 +23,7 @@ CODE = [
 RUNNING = [path for path in CODE if "tests" not in path.parts]
 PROCESSES: dict[str, type[ProcessSettings]] = {
     "approval": ApprovalSettings,
+    "data-exchange": DataExchangeSettings,
     "identity": IdentitySettings,
     "departments": DepartmentSettings,
 }
@@ -30,9 +32,13 @@ IN_WORDS = {
     ("approval", "YIJIAN_LIFE_EVENTS_FOLDER"): "those of this release",
     ("departments", "YIJIAN_SERVICE"): "the principal",
     **{(process, "YIJIAN_AUDIENCE"): "the service" for process in PROCESSES},
-    **{(process, "YIJIAN_KAFKA_USERNAME"): "the service" for process in ("approval", "identity", "departments")},
+    **{
+        (process, "YIJIAN_KAFKA_USERNAME"): "the service"
+        for process in ("approval", "data-exchange", "identity", "departments")
+    },
     ("identity", "YIJIAN_IDENTITY_ISSUER"): "required",
     ("approval", "YIJIAN_IDENTITY_ISSUER"): "required",
+    ("data-exchange", "YIJIAN_IDENTITY_ISSUER"): "required",
 }
 
 

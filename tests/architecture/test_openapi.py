@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 from approval import openapi as approval
+from data_exchange import openapi as data_exchange
 from identity import openapi as identity
 
 FOLDER = Path(__file__).parents[2] / "docs" / "contracts" / "openapi"
-WRITERS: dict[str, Callable[[Path], None]] = {"approval": approval.write, "identity": identity.write}
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "approval": approval.write,
+    "data-exchange": data_exchange.write,
+    "identity": identity.write,
+}
 
 
 @pytest.mark.parametrize("service", WRITERS)

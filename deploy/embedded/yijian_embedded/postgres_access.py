@@ -3,6 +3,7 @@
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from yijian_ledger import provisioning as ledger
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -30,6 +31,12 @@ def ensure_database(admin: Connection, name: str, *, owner: str) -> None:
         admin.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
         admin.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'").format(database, role))
     admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+
+
+def ensure_ledger(admin_url: str, database: str) -> None:
+    """The ledger's tables in data-exchange's database: nobody's who writes to them."""
+    with connect(make_conninfo(admin_url, dbname=database)) as session:
+        session.execute(ledger.SCHEMA)
 
 
 def close_to_public(admin_url: str) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from confluent_kafka.admin import AclBinding, AdminClient
 from yijian_contracts.topics import principals, topics
+from yijian_ledger import provisioning as ledger
 
 from yijian_embedded.credentials import KafkaCredentials, Secrets
 from yijian_embedded.errors import PlatformError
@@ -17,7 +18,7 @@ from yijian_embedded.kafka_access import (
     topic_access,
     withdraw_other_access,
 )
-from yijian_embedded.postgres_access import connect, ensure_database, ensure_role
+from yijian_embedded.postgres_access import connect, ensure_database, ensure_ledger, ensure_role
 
 SERVICE_DATABASES: Final = ("approval", "identity", "data-exchange", "rating")
 
@@ -49,6 +50,7 @@ def provision(kafka: KafkaCredentials, postgres_url: str, secrets: Secrets, *, w
         for name in SERVICE_DATABASES:
             ensure_role(session, name, secrets.get("postgres", name))
             ensure_database(session, name, owner=name)
+    ensure_ledger(postgres_url, ledger.SERVICE)
     return Provisioned(
         principals=principals(),
         topics=tuple(topic.name for topic in topics()),

@@ -16,12 +16,13 @@ from confluent_kafka.admin import AdminClient
 from yijian_contracts.topics import Topic
 from yijian_examples.family import Kind
 from yijian_examples.records import write_records
+from yijian_ledger import provisioning as ledger
 
 from yijian_embedded.credentials import KafkaCredentials
 from yijian_embedded.home import CHECKOUT, make_private_folder
 from yijian_embedded.kafka_access import allow, create_topics, delete_topics, topic_access, withdraw_topic_access
 from yijian_embedded.platform import Platform
-from yijian_embedded.postgres_access import connect, drop_database, ensure_database
+from yijian_embedded.postgres_access import connect, drop_database, ensure_database, ensure_ledger
 
 FAMILIES = 400
 
@@ -134,6 +135,8 @@ def fresh_database(platform: Platform) -> Iterator[FreshDatabase]:
         made.append(name)
         with connect(platform.postgres_admin_url) as admin:
             ensure_database(admin, name, owner=service)
+        if service == ledger.SERVICE:
+            ensure_ledger(platform.postgres_admin_url, name)
         return platform.database_url(service, database=name)
 
     yield make

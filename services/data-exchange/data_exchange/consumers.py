@@ -1,0 +1,36 @@
+"""Kafka in: one action each."""
+
+from functools import partial
+
+from yijian_common.crypto import Keyring
+from yijian_common.database import Connection
+from yijian_contracts import cloudevents
+from yijian_contracts.cloudevents import CloudEvent, UndecodableError
+from yijian_contracts.events import Event
+from yijian_contracts.topics import DISCLOSURES, DOCUMENTS_SHOWN
+from yijian_messaging import Consumer, Decoded, KafkaSettings, Record, Store, Tuning
+
+from data_exchange.actions.disclosing import record_disclosures
+
+
+def disclosures_consumer(
+    store: Store[Connection], *, keyring: Keyring, kafka: KafkaSettings, tuning: Tuning
+) -> Consumer[CloudEvent[Event], Connection]:
+    """Reads what approval gave to departments and what owners showed from their wallets."""
+    return Consumer(
+        group="data-exchange.disclosures",
+        topics=[DISCLOSURES, DOCUMENTS_SHOWN],
+        store=store,
+        kafka=kafka,
+        decode=decode,
+        handle=partial(record_disclosures, keyring=keyring),
+        tuning=tuning,
+    )
+
+
+def decode(record: Record) -> Decoded[CloudEvent[Event]]:
+    """An event that came by its own topic. Raises `UndecodableError`."""
+    event = cloudevents.decode(record.headers, record.value)
+    if event.data.topic != record.topic:
+        raise UndecodableError("the event belongs on another topic than the one it came by")
+    return Decoded(id=event.id, content=event, traceparent=event.traceparent)

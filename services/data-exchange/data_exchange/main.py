@@ -1,0 +1,97 @@
+"""Wiring: which parts a process of data-exchange has, by the roles it plays."""
+
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import asyncpg
+import httpx
+from fastapi import APIRouter, FastAPI
+from yijian_common import database
+from yijian_common.app import create_app
+from yijian_common.auth import TokenVerifier
+from yijian_common.crypto import KeyFileError, Keyring
+from yijian_common.idempotency import IdempotencyPurge
+from yijian_common.key_sets import PostgresKeySetStore
+from yijian_common.messages import kafka_connection, tuning
+from yijian_common.process import StartError, run
+from yijian_common.sealer import KeyringSealer
+from yijian_common.settings import Role, load_settings
+from yijian_messaging import Component, Relay
+from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
+
+from data_exchange import routes_ledger
+from data_exchange.consumers import disclosures_consumer
+from data_exchange.parts import Parts
+from data_exchange.settings import DataExchangeSettings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+ROUTERS: tuple[APIRouter, ...] = (routes_ledger.routes,)
+
+
+async def build(settings: DataExchangeSettings, stack: AsyncExitStack) -> tuple[FastAPI, list[Component]]:
+    """Open what this process needs; the components are in the order in which they stop."""
+    await database.migrate(settings, MIGRATIONS)
+    pool = await stack.enter_async_context(
+        database.open_pool(settings, max_size=settings.api_pool, planner=PLANNER_SETTINGS)
+    )
+    await _require_ledger(pool)
+    keyring = _keyring(settings)
+    store = PostgresStore(pool, sealer=KeyringSealer(keyring))
+    await store.housekeep()
+    kafka = kafka_connection(settings)
+    components: list[Component] = []
+    app = create_app(
+        settings,
+        title="一件 data-exchange",
+        routers=ROUTERS,
+        ready=partial(database.not_ready_because, pool),
+        translate=database.problem_of,
+    )
+    app.state.parts = Parts(pool=pool, store=store, keyring=keyring)
+    if settings.plays(Role.API):
+        verifier = await _verifier(settings, pool, stack)
+        app.state.tokens = verifier
+        components.append(verifier)
+    if settings.plays(Role.WORKER):
+        components += [
+            disclosures_consumer(store, keyring=keyring, kafka=kafka, tuning=tuning(settings)),
+            IdempotencyPurge(pool),
+        ]
+    if settings.plays(Role.RELAY):
+        components.append(Relay(store=store, kafka=kafka, tuning=tuning(settings)))
+    return app, components
+
+
+def _keyring(settings: DataExchangeSettings) -> Keyring:
+    try:
+        return Keyring.load(settings.key_file, settings.cipher)
+    except KeyFileError as error:
+        raise StartError(f"{error}.") from None
+
+
+async def _require_ledger(pool: database.Pool) -> None:
+    """The ledger's tables are an administrator's to make, so that this service cannot unmake them."""
+    try:
+        await pool.execute("SELECT FROM ledger.leaf, ledger.tile, ledger.checkpoint, ledger.cosignature WHERE false")
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError):
+        raise StartError("data-exchange has no ledger in its database; run `yijian provision`.") from None
+
+
+async def _verifier(settings: DataExchangeSettings, pool: database.Pool, stack: AsyncExitStack) -> TokenVerifier:
+    if settings.identity_issuer is None:
+        raise StartError("data-exchange needs to know who signs tokens; set YIJIAN_IDENTITY_ISSUER.")
+    http = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
+    verifier = TokenVerifier(
+        issuer=settings.identity_issuer,
+        audience=settings.audience,
+        http=http,
+        store=PostgresKeySetStore(pool, issuer=settings.identity_issuer),
+    )
+    await verifier.load_stored_keys()
+    return verifier
+
+
+def main() -> None:
+    settings = load_settings(DataExchangeSettings)
+    run(settings, partial(build, settings))
