@@ -110,6 +110,9 @@ async def test_sent_rows_go_from_sqlite_after_eight_days_and_unsent_ones_stay(be
         columns = "shard, event_id, topic, key, headers, value, personal, created_at"
         rows = "(0, 'unsent', 't', 'k', '{}', x'', 0, 0), (0, 'sent', 't', 'k', '{}', x'', 0, 0)"
         await run(transaction, f"INSERT INTO outbox ({columns}) VALUES {rows}")  # noqa: S608 - literals
-        await run(transaction, "INSERT INTO outbox_unsent SELECT id, shard, event_id FROM outbox WHERE id = 1")
+        await run(
+            transaction,
+            "INSERT INTO outbox_unsent (id, shard, event_id) SELECT id, shard, event_id FROM outbox WHERE id = 1",
+        )
     await purge(bench)
     assert await bench.query("SELECT event_id FROM outbox") == [("unsent",)]

@@ -55,9 +55,9 @@ async def test_only_the_holder_of_the_lease_marks_rows_as_sent(bench):
     async with bench.store.transaction() as transaction:
         await transaction.publish([message(1)])
     (unsent,) = await bench.store.unsent(ALL_SHARDS, 10)
-    await bench.store.mark_sent("former owner", [unsent.row])
+    await bench.store.mark_sent("former owner", [unsent])
     assert len(await bench.store.unsent(ALL_SHARDS, 10)) == 1
-    await bench.store.mark_sent("first", [unsent.row])
+    await bench.store.mark_sent("first", [unsent])
     assert await bench.store.unsent(ALL_SHARDS, 10) == []
 
 

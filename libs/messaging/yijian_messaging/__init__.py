@@ -5,6 +5,7 @@ Read `store`, then `consumer` and `relay`. No business word stands here.
 
 from yijian_messaging.component import Component
 from yijian_messaging.consumer import Consumer
+from yijian_messaging.gates import Gate
 from yijian_messaging.record import Decoded, Message, Outgoing, Record, Rejected
 from yijian_messaging.relay import Relay
 from yijian_messaging.settings import NAIVE, PRODUCTION, KafkaSettings, Tuning
@@ -16,6 +17,7 @@ __all__ = [
     "Component",
     "Consumer",
     "Decoded",
+    "Gate",
     "KafkaSettings",
     "Message",
     "NoSealer",

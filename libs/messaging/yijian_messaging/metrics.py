@@ -11,4 +11,5 @@ BURIED = Counter("yijian_dead_letters_total", "Records that became dead letters"
 REBUILDS = Counter("yijian_client_rebuilds_total", "Kafka clients thrown away and built anew", ["component"])
 SENT = Counter("yijian_outbox_sent_total", "Messages that Kafka acknowledged", ["service"])
 UNSENT_AGE = Gauge("yijian_outbox_oldest_age_seconds", "Age of the oldest message that waits for the relay")
+GATE_OPEN = Gauge("yijian_outbox_gate_open", "Whether messages behind this gate may be sent (1) or wait (0)", ["gate"])
 UNSENT_ROWS = Gauge("yijian_outbox_unsent", "Messages that wait for the relay (counted up to 100,000)")

@@ -75,14 +75,16 @@ class PostgresTransaction:
         await self.connection.execute(
             """
             WITH stored AS (
-                INSERT INTO outbox (shard, event_id, topic, key, headers, value, personal)
-                SELECT shard, event_id, topic, key, headers, value, personal
-                FROM unnest($1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bool[])
-                    WITH ORDINALITY AS m(shard, event_id, topic, key, headers, value, personal, place)
+                INSERT INTO outbox (shard, event_id, topic, key, headers, value, personal, gate)
+                SELECT shard, event_id, topic, key, headers, value, personal, gate
+                FROM unnest(
+                    $1::smallint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::bool[], $8::text[]
+                ) WITH ORDINALITY AS m(shard, event_id, topic, key, headers, value, personal, gate, place)
                 ORDER BY place
-                RETURNING id, day, shard, event_id
+                RETURNING id, day, shard, event_id, gate
             )
-            INSERT INTO outbox_unsent (id, day, shard, event_id) SELECT id, day, shard, event_id FROM stored
+            INSERT INTO outbox_unsent (id, day, shard, event_id, gate)
+            SELECT id, day, shard, event_id, gate FROM stored
             """,
             [shard_of(m.key) for m in messages],
             [m.id for m in messages],
@@ -91,6 +93,7 @@ class PostgresTransaction:
             [json.dumps(dict(m.headers)) for m in messages],
             values,
             [m.personal for m in messages],
+            [m.gate or "" for m in messages],
         )
 
     async def cancel_unsent(self, event_ids: Sequence[str]) -> int:
@@ -290,18 +293,24 @@ class PostgresStore:
             )
             await connection.execute("DELETE FROM outbox_relay WHERE starts_with(owner, $1)", family)
 
-    async def unsent(self, shards: Sequence[int], limit: int) -> list[Unsent]:
+    async def unsent(self, shards: Sequence[int], limit: int, *, open_gates: Sequence[str] = ()) -> list[Unsent]:
         rows = await self._pool.fetch(
             """
-            SELECT u.id, o.event_id, o.topic, o.key, o.headers, o.value, o.personal
-            FROM outbox_unsent u
-            -- OFFSET 0 keeps this a look-up per waiting row: no statistics can make it a reading of all that was sent.
-            CROSS JOIN LATERAL (SELECT * FROM outbox s WHERE s.day = u.day AND s.id = u.id OFFSET 0) o
-            WHERE u.shard = ANY($1) AND NOT EXISTS (SELECT FROM outbox_parked p WHERE p.key = o.key)
-            ORDER BY u.id LIMIT $2
+            SELECT m.* FROM unnest($3::text[]) AS g(gate) CROSS JOIN LATERAL (
+                SELECT u.id, u.gate, o.event_id, o.topic, o.key, o.headers, o.value, o.personal
+                FROM outbox_unsent u
+                -- OFFSET 0 keeps this a look-up per waiting row: no statistics can make it a reading of all that was
+                -- sent.
+                CROSS JOIN LATERAL (SELECT * FROM outbox s WHERE s.day = u.day AND s.id = u.id OFFSET 0) o
+                WHERE u.gate = g.gate AND u.shard = ANY($1)
+                    AND NOT EXISTS (SELECT FROM outbox_parked p WHERE p.key = o.key)
+                ORDER BY u.id LIMIT $2
+            ) m
+            ORDER BY m.id LIMIT $2
             """,
             list(shards),
             limit,
+            ["", *open_gates],
         )
         return [
             Unsent(
@@ -313,19 +322,21 @@ class PostgresStore:
                     headers=json.loads(r["headers"]),
                     value=self._sealer.open(r["value"]) if r["personal"] else r["value"],
                     personal=r["personal"],
+                    gate=r["gate"] or None,
                 ),
             )
             for r in rows
         ]
 
-    async def mark_sent(self, owner: str, rows: Sequence[int]) -> None:
+    async def mark_sent(self, owner: str, rows: Sequence[Unsent]) -> None:
         await self._pool.execute(
             """
-            DELETE FROM outbox_unsent u WHERE u.id = ANY($1)
+            DELETE FROM outbox_unsent u WHERE u.gate = ANY($3) AND u.id = ANY($1)
             AND EXISTS (SELECT FROM outbox_lease l WHERE l.shard = u.shard AND l.owner = $2)
             """,
-            list(rows),
+            [row.row for row in rows],
             owner,
+            sorted({row.message.gate or "" for row in rows}),
         )
 
     async def park(self, row: Unsent, error: str) -> None:
@@ -341,10 +352,11 @@ class PostgresStore:
     async def backlog(self) -> tuple[int, float]:
         row = await self._pool.fetchrow(
             """
+            WITH waiting AS MATERIALIZED (SELECT id, day FROM outbox_unsent LIMIT 100000)
             SELECT count(*) AS rows, coalesce(extract(epoch FROM now() -
-                (SELECT (SELECT o.created_at FROM outbox o WHERE o.day = u.day AND o.id = u.id)
-                 FROM outbox_unsent u ORDER BY u.id LIMIT 1)), 0)::float AS age
-            FROM (SELECT FROM outbox_unsent LIMIT 100000) AS waiting
+                (SELECT (SELECT o.created_at FROM outbox o WHERE o.day = w.day AND o.id = w.id)
+                 FROM waiting w ORDER BY w.id LIMIT 1)), 0)::float AS age
+            FROM waiting
             """
         )
         return (row["rows"], row["age"]) if row else (0, 0.0)

@@ -49,7 +49,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to publish under `key`; with `personal` its value is sealed for as long as the outbox keeps it."""
+    """A message to publish under `key`; with `personal` its value is sealed for as long as the outbox keeps it.
+
+    With a `gate` it waits while the relay finds that gate closed; messages without one do not wait for it.
+    """
 
     id: str
     topic: str
@@ -57,3 +60,4 @@ class Outgoing:
     headers: Mapping[str, str]
     value: bytes
     personal: bool = False
+    gate: str | None = None

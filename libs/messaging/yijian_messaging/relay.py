@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from yijian_messaging import kafka, metrics
 from yijian_messaging.faultpoints import FaultPoint, reach
+from yijian_messaging.gates import Gate, Gates
 from yijian_messaging.settings import PRODUCTION, KafkaSettings, Tuning
 from yijian_messaging.store import Store, Unsent
 
@@ -30,10 +31,18 @@ PURGE_PAUSE = 0.1
 
 
 class Relay:
-    """The sender of one store's outbox."""
+    """The sender of one store's outbox. Rows behind a gate that `gates` does not know wait for one that does."""
 
-    def __init__(self, *, store: Store[Any], kafka: KafkaSettings, tuning: Tuning = PRODUCTION) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store[Any],
+        kafka: KafkaSettings,
+        tuning: Tuning = PRODUCTION,
+        gates: Mapping[str, Gate] | None = None,
+    ) -> None:
         self.name = "relay"
+        self._gates = Gates(gates or {})
         self._store = store
         self._kafka = kafka
         self._tuning = tuning
@@ -110,7 +119,7 @@ class Relay:
         """Send the oldest rows; returns how many Kafka acknowledged."""
         if not self._shards:
             return 0
-        rows = await self._store.unsent(self._shards, self._tuning.relay_batch)
+        rows = await self._store.unsent(self._shards, self._tuning.relay_batch, open_gates=await self._gates.open())
         if not rows:
             return 0
         reach(FaultPoint.RELAY_BEFORE_SEND)
@@ -122,7 +131,7 @@ class Relay:
             raise
         reach(FaultPoint.RELAY_AFTER_SEND)
         if acknowledged:
-            await self._store.mark_sent(self._owner, [row.row for row in acknowledged])
+            await self._store.mark_sent(self._owner, acknowledged)
             metrics.SENT.labels(self._kafka.username or "relay").inc(len(acknowledged))
         return len(acknowledged)
 
@@ -167,7 +176,7 @@ class Relay:
                 lost = result
         if lost is not None:
             if acknowledged:
-                await self._store.mark_sent(self._owner, [row.row for row in acknowledged])
+                await self._store.mark_sent(self._owner, acknowledged)
             raise lost
         return acknowledged
 

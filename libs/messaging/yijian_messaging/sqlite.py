@@ -73,7 +73,8 @@ class SqliteTransaction:
                 ),
             ).lastrowid
             self.connection.execute(
-                "INSERT INTO outbox_unsent (id, shard, event_id) VALUES (?, ?, ?)", (row, shard_of(m.key), m.id)
+                "INSERT INTO outbox_unsent (id, shard, event_id, gate) VALUES (?, ?, ?, ?)",
+                (row, shard_of(m.key), m.id, m.gate or ""),
             )
 
     async def cancel_unsent(self, event_ids: Sequence[str]) -> int:
@@ -273,17 +274,18 @@ class SqliteStore:
             ):
                 transaction.connection.execute(statement, (len(family), family))
 
-    async def unsent(self, shards: Sequence[int], limit: int) -> list[Unsent]:
+    async def unsent(self, shards: Sequence[int], limit: int, *, open_gates: Sequence[str] = ()) -> list[Unsent]:
         async with self._turn:
             rows = self._db.execute(
                 """
-                SELECT u.id, o.event_id, o.topic, o.key, o.headers, o.value, o.personal
+                SELECT u.id, u.gate, o.event_id, o.topic, o.key, o.headers, o.value, o.personal
                 FROM outbox_unsent u CROSS JOIN outbox o ON o.id = u.id
                 WHERE u.shard IN (SELECT value FROM json_each(?))
+                AND (u.gate = '' OR u.gate IN (SELECT value FROM json_each(?)))
                 AND NOT EXISTS (SELECT 1 FROM outbox_parked p WHERE p.key = o.key)
                 ORDER BY u.id LIMIT ?
                 """,
-                (json.dumps(list(shards)), limit),
+                (json.dumps(list(shards)), json.dumps(list(open_gates)), limit),
             ).fetchall()
         return [
             Unsent(
@@ -295,17 +297,18 @@ class SqliteStore:
                     headers=json.loads(r["headers"]),
                     value=self._sealer.open(r["value"]) if r["personal"] else r["value"],
                     personal=bool(r["personal"]),
+                    gate=r["gate"] or None,
                 ),
             )
             for r in rows
         ]
 
-    async def mark_sent(self, owner: str, rows: Sequence[int]) -> None:
+    async def mark_sent(self, owner: str, rows: Sequence[Unsent]) -> None:
         async with self.transaction() as transaction:
             transaction.connection.executemany(
                 "DELETE FROM outbox_unsent WHERE id = ? AND EXISTS"
                 " (SELECT 1 FROM outbox_lease l WHERE l.shard = outbox_unsent.shard AND l.owner = ?)",
-                [(row, owner) for row in rows],
+                [(row.row, owner) for row in rows],
             )
 
     async def park(self, row: Unsent, error: str) -> None:

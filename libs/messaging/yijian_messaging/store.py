@@ -162,10 +162,13 @@ class Store(Protocol[C_co]):
     async def release_predecessors(self, family: str) -> None:
         """Free the shards of owners whose names begin with `family`: they are known to be dead."""
 
-    async def unsent(self, shards: Sequence[int], limit: int) -> list[Unsent]:
-        """The oldest unsent rows of these shards, opened; keys with an unsendable row are left out."""
+    async def unsent(self, shards: Sequence[int], limit: int, *, open_gates: Sequence[str] = ()) -> list[Unsent]:
+        """The oldest unsent rows of these shards, opened; those behind another gate than `open_gates` are left out.
 
-    async def mark_sent(self, owner: str, rows: Sequence[int]) -> None:
+        So are the keys with an unsendable row.
+        """
+
+    async def mark_sent(self, owner: str, rows: Sequence[Unsent]) -> None:
         """Note that Kafka acknowledged these rows; a former owner's note counts for nothing."""
 
     async def park(self, row: Unsent, error: str) -> None:

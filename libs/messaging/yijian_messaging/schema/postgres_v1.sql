@@ -27,15 +27,20 @@ CREATE TABLE outbox (
     headers    text        NOT NULL,
     value      bytea       NOT NULL,
     personal   boolean     NOT NULL,
+    gate       text        COLLATE "C" NOT NULL DEFAULT '',
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (day, id)
 ) PARTITION BY RANGE (day);
 
+-- The key begins with the gate ('' is none), so that however much waits behind a closed one, the others' reading does
+-- not pass by it.
 CREATE TABLE outbox_unsent (
-    id       bigint   PRIMARY KEY,
+    id       bigint   NOT NULL,
     day      date     NOT NULL,
     shard    smallint NOT NULL,
-    event_id text     NOT NULL
+    event_id text     NOT NULL,
+    gate     text     COLLATE "C" NOT NULL DEFAULT '',
+    PRIMARY KEY (gate, id)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000);
 CREATE INDEX outbox_unsent_event ON outbox_unsent (event_id);
 

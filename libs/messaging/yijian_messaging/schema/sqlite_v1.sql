@@ -31,7 +31,8 @@ CREATE INDEX IF NOT EXISTS outbox_created_at ON outbox (created_at);
 CREATE TABLE IF NOT EXISTS outbox_unsent (
     id       INTEGER PRIMARY KEY,
     shard    INTEGER NOT NULL,
-    event_id TEXT    NOT NULL
+    event_id TEXT    NOT NULL,
+    gate     TEXT    NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS outbox_unsent_event ON outbox_unsent (event_id);
 
