@@ -81,9 +81,37 @@ class Need(msgspec.Struct, frozen=True):
     any: bool = False
 
 
+class ConsentState(StrEnum):
+    """Where a consent stands. EXPIRED: nobody answered in time, its term is over, or nothing rests on it any more."""
+
+    PENDING = "PENDING"
+    GIVEN = "GIVEN"
+    REFUSED = "REFUSED"
+    WITHDRAWN = "WITHDRAWN"
+    EXPIRED = "EXPIRED"
+
+
+class Consent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the party with the role `giver` is asked to agree to, by the code of its basis.
+
+    `title` is what a resident calls the giver; `until` is when a consent that was given ends.
+    """
+
+    basis: str
+    giver: str
+    title: str
+    state: ConsentState = ConsentState.PENDING
+    until: datetime | None = None
+
+    def holds(self, at: datetime) -> bool:
+        """Whether something may be sent on it at this moment."""
+        return self.state is ConsentState.GIVEN and (self.until is None or at < self.until)
+
+
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """One matter for one child, or for the whole application. Times are UTC instants.
 
+    `consents` are the bases that it rests on beside the law: it is sent when all who are asked agreed to each.
     `digests` tell answers apart, one for each attempt that was answered; they are keyed, since an answer is personal.
     """
 
@@ -92,6 +120,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     department: str
     child: int | None = None
     needs: tuple[Need, ...] = ()
+    consents: tuple[str, ...] = ()
     mode: TaskMode = TaskMode.DECIDE
     needs_person: tuple[str, ...] = ()
     state: TaskState = TaskState.DRAFT
@@ -124,6 +153,7 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
     submitted_at: datetime
     due_at: datetime
     tasks: tuple[Task, ...]
+    consents: tuple[Consent, ...] = ()
     version: int = 0
     form_revision: int = 1
     status: ApplicationStatus = ApplicationStatus.IN_PROGRESS
@@ -132,6 +162,13 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def find_task(self, key: str) -> Task | None:
         return next((task for task in self.tasks if task.key == key), None)
+
+    def find_consent(self, basis: str, giver: str) -> Consent | None:
+        return next((c for c in self.consents if (c.basis, c.giver) == (basis, giver)), None)
+
+    def consents_of(self, task: Task) -> tuple[Consent, ...]:
+        """What a task rests on."""
+        return tuple(consent for consent in self.consents if consent.basis in task.consents)
 
     def with_task(self, changed: Task) -> "Application":
         tasks = tuple(changed if task.key == changed.key else task for task in self.tasks)

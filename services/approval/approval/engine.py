@@ -11,6 +11,7 @@ from functools import cache
 import msgspec
 from yijian_contracts.events import Outcome, TaskAnswered, TaskReceived, TaskUnprocessable
 
+from approval import consenting
 from approval.application import (
     NEXT,
     TERMINAL,
@@ -22,10 +23,12 @@ from approval.application import (
     Task,
     TaskState,
 )
+from approval.consenting import Agreed
 from approval.planning import PlannedTask
-from approval.settling import drop, request, settle
+from approval.settling import drop, drop_idle_consents, may_be_sent, request, settle
 from approval.steps import (
     CancelTask,
+    ChangeConsent,
     Complete,
     Deliver,
     Effect,
@@ -42,6 +45,7 @@ from approval.steps import (
 
 __all__ = [
     "CancelTask",
+    "ChangeConsent",
     "Complete",
     "Deliver",
     "Effect",
@@ -86,6 +90,7 @@ def tasks_of(plan: Sequence[PlannedTask]) -> tuple[Task, ...]:
             needs=tuple(Need(tasks=need.tasks, any=need.any) for need in planned.needs),
             mode=planned.mode,
             needs_person=planned.needs_person,
+            consents=planned.consents,
         )
         for planned in plan
     )
@@ -94,10 +99,20 @@ def tasks_of(plan: Sequence[PlannedTask]) -> tuple[Task, ...]:
 # --- the applicant ---------------------------------------------------------------------------------------------------
 
 
-def start(application: Application, *, not_needed: Mapping[str, str], at: datetime) -> Step:
-    """A new application: matters that do not apply are over, and what needs nothing is requested."""
+def start(
+    application: Application,
+    *,
+    not_needed: Mapping[str, str],
+    agreed: Mapping[tuple[str, str], Agreed] | None = None,
+    at: datetime,
+) -> Step:
+    """A new application: matters that do not apply are over, and what needs nothing is requested.
+
+    `agreed` are the consents that came with it, by basis and giver; for the others it waits.
+    """
     step = Step(application)
     step.note(EntryKind.SUBMITTED, at, actor="applicant")
+    consenting.begin(step, agreed or {}, at)
     for task in application.tasks:
         if task.key in not_needed:
             drop(step, task, not_needed[task.key], at)
@@ -118,6 +133,7 @@ def withdraw(application: Application, *, at: datetime) -> Step:
             if task.state in WITH_DEPARTMENT:
                 step.effects.append(CancelTask(task, "申请人撤回了申请"))
             step.change(msgspec.structs.replace(task, state=S.WITHDRAWN, ended_at=at))
+    drop_idle_consents(step)
     return step
 
 
@@ -139,7 +155,8 @@ def correct(
     if task.state is not S.RETURNED_FOR_CORRECTION:
         raise NotPossibleError("这个事项没有等待补正的内容。")
     plan = {planned.key: planned for planned in replanned}
-    if plan.keys() != {t.key for t in application.tasks} or _brought_back(application, not_needed):
+    other_tasks = plan.keys() != {t.key for t in application.tasks}
+    if other_tasks or _brought_back(application, not_needed) or _asks_for_more(application, replanned):
         raise NotPossibleError("这样修改会改变需要办理的事项，请撤回后重新申请。")
     step = Step(msgspec.structs.replace(application, form_revision=application.form_revision + 1))
     step.note(EntryKind.TASK_CORRECTED, at, task=task_key, actor="applicant")
@@ -148,6 +165,8 @@ def correct(
             _follow(step, other, plan[other.key], not_needed.get(other.key), at)
     corrected = step.application.find_task(task_key)
     if corrected is not None and not corrected.terminal:
+        if not may_be_sent(step.application, corrected, at):
+            raise NotPossibleError("这样修改需要另外取得同意，请撤回后重新申请。")
         request(step, msgspec.structs.replace(corrected, attempt=task.attempt + 1, corrections=(), reason=""), at)
     settle(step, at)
     return step
@@ -158,9 +177,17 @@ def _brought_back(application: Application, not_needed: Mapping[str, str]) -> bo
     return any(task.state is S.NOT_NEEDED and task.key not in not_needed for task in application.tasks)
 
 
+def _asks_for_more(application: Application, replanned: Sequence[Task]) -> bool:
+    """Whether something would rest on a consent that nobody was asked for."""
+    asked = {consent.basis for consent in application.consents}
+    return any(not asked.issuperset(task.consents) for task in replanned)
+
+
 def _follow(step: Step, task: Task, planned: Task, not_needed: str | None, at: datetime) -> None:
     """Take what the corrected form means for a task over."""
-    task = msgspec.structs.replace(task, mode=planned.mode, needs_person=planned.needs_person)
+    task = msgspec.structs.replace(
+        task, mode=planned.mode, needs_person=planned.needs_person, consents=planned.consents
+    )
     if not_needed is None:
         step.change(task)
         return
@@ -204,6 +231,7 @@ def answer(application: Application, event: TaskAnswered, *, digest: str, at: da
     task = msgspec.structs.replace(task, digests=digests, automatic=event.decided_by is None, reason=event.reason)
     if event.outcome is Outcome.RETURNED:
         _return(step, task, event, at)
+        settle(step, at)
         return step
     _decide(step, task, event, at)
     settle(step, at)
@@ -235,7 +263,8 @@ def resend(application: Application, *, unanswered_since: datetime, at: datetime
     if application.status is not ApplicationStatus.IN_PROGRESS:
         return step
     for task in application.tasks:
-        if task.state is S.SUBMITTED and task.requested_at is not None and task.requested_at <= unanswered_since:
+        silent = task.state is S.SUBMITTED and task.requested_at is not None and task.requested_at <= unanswered_since
+        if silent and may_be_sent(application, task, at):
             step.effects.append(RequestTask(task, again=True))
             step.note(EntryKind.TASK_RESENT, at, task=task.key, actor="approval")
     return step

@@ -31,6 +31,7 @@ class PlannedTask:
     """One task: `key` is unique in the application (``B1``, ``B2-1`` of the first child, ``B5-rekey-2``).
 
     `needs_person` holds the reasons why no program may decide it; `not_needed` why the matter does not apply at all.
+    `consents` are the bases of consent that its fields rest on.
     """
 
     key: str
@@ -41,6 +42,7 @@ class PlannedTask:
     mode: TaskMode
     needs_person: tuple[str, ...]
     not_needed: str | None
+    consents: tuple[str, ...] = ()
 
 
 def plan(life_event: LifeEvent, form: Mapping[str, Any]) -> tuple[PlannedTask, ...]:

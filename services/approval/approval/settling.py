@@ -6,10 +6,19 @@ from datetime import datetime
 import msgspec
 from yijian_contracts.events import ApplicationOutcome
 
-from approval.application import Application, ApplicationStatus, Task, TaskState
+from approval.application import Application, ApplicationStatus, ConsentState, Task, TaskState
 from approval.steps import Complete, EntryKind, RequestTask, Step
 
 S = TaskState
+
+# Tasks that nobody works on: they end of themselves when a consent they rest on is lost.
+_IDLE = frozenset({S.DRAFT, S.RETURNED_FOR_CORRECTION})
+_LOST = {
+    ConsentState.REFUSED: "{}没有同意，这个事项不再办理",
+    ConsentState.WITHDRAWN: "{}撤回了同意，这个事项不再办理",
+    ConsentState.EXPIRED: "{}的同意已经到期，这个事项不再办理",
+}
+_UNANSWERED = "{}没有在规定期限内答复是否同意，这个事项不再办理"
 
 
 def drop(step: Step, task: Task, reason: str, at: datetime) -> None:
@@ -19,7 +28,11 @@ def drop(step: Step, task: Task, reason: str, at: datetime) -> None:
 
 
 def settle(step: Step, at: datetime) -> None:
-    """Request what has become ready, block what never will be, and notice when everything is over."""
+    """Request what has become ready, end or block what never will be, and notice when everything is over."""
+    for task in step.application.tasks:
+        lost = lost_because(step.application, task) if task.state in _IDLE else None
+        if lost is not None:
+            end(step, task, lost, at)
     moved = True
     while moved:
         moved = False
@@ -32,11 +45,46 @@ def settle(step: Step, at: datetime) -> None:
                 step.change(blocked)
                 step.note(EntryKind.TASK_BLOCKED, at, task=task.key, states=(S.BLOCKED,), note=blocked.reason)
                 moved = True
-            elif all(verdicts):
+            elif all(verdicts) and may_be_sent(step.application, task, at):
                 request(step, task, at)
                 moved = True
-    if all(task.terminal for task in step.application.tasks):
+    drop_idle_consents(step)
+    if step.application.status is ApplicationStatus.IN_PROGRESS and all(t.terminal for t in step.application.tasks):
         _complete(step, at)
+
+
+def may_be_sent(application: Application, task: Task, at: datetime) -> bool:
+    """Whether everybody agreed to everything that the task rests on, each basis with at least one giver."""
+    if not task.consents:
+        return True
+    consents = application.consents_of(task)
+    return {c.basis for c in consents} == set(task.consents) and all(c.holds(at) for c in consents)
+
+
+def lost_because(application: Application, task: Task) -> str | None:
+    """Why a task can never be sent, in Chinese: a consent that it rests on was refused, withdrawn or ran out."""
+    for consent in application.consents_of(task) if task.consents else ():
+        if consent.state is ConsentState.EXPIRED and consent.until is None:
+            return _UNANSWERED.format(consent.title)
+        if consent.state in _LOST:
+            return _LOST[consent.state].format(consent.title)
+    return None
+
+
+def end(step: Step, task: Task, reason: str, at: datetime) -> None:
+    """A task is over because a consent that it rests on is."""
+    step.change(msgspec.structs.replace(task, state=S.WITHDRAWN, reason=reason, corrections=(), ended_at=at))
+    step.note(EntryKind.TASK_WITHDRAWN, at, task=task.key, states=(S.WITHDRAWN,), note=reason)
+
+
+def drop_idle_consents(step: Step) -> None:
+    """Nobody is asked any more for what no open task rests on."""
+    if all(consent.state is not ConsentState.PENDING for consent in step.application.consents):
+        return
+    needed = {basis for task in step.application.tasks if not task.terminal for basis in task.consents}
+    for consent in step.application.consents:
+        if consent.state is ConsentState.PENDING and consent.basis not in needed:
+            step.change_consent(msgspec.structs.replace(consent, state=ConsentState.EXPIRED))
 
 
 def _verdict(application: Application, keys: Sequence[str], *, any_one: bool) -> bool | None:

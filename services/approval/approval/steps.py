@@ -7,9 +7,9 @@ from uuid import UUID
 
 import msgspec
 from yijian_contracts import derived_ids
-from yijian_contracts.events import TaskAnswered
+from yijian_contracts.events import ConsentMeans, TaskAnswered
 
-from approval.application import Application, Task, TaskState
+from approval.application import Application, Consent, Task, TaskState
 
 
 class EntryKind(StrEnum):
@@ -26,13 +26,22 @@ class EntryKind(StrEnum):
     TASK_UNPROCESSABLE = "TASK_UNPROCESSABLE"
     TASK_RESENT = "TASK_RESENT"
     TASK_TERMINATED = "TASK_TERMINATED"
+    TASK_WITHDRAWN = "TASK_WITHDRAWN"
     ANSWER_IGNORED = "ANSWER_IGNORED"
+    CONSENT_AWAITED = "CONSENT_AWAITED"
+    CONSENT_GIVEN = "CONSENT_GIVEN"
+    CONSENT_REFUSED = "CONSENT_REFUSED"
+    CONSENT_WITHDRAWN = "CONSENT_WITHDRAWN"
+    CONSENT_EXPIRED = "CONSENT_EXPIRED"
     WITHDRAWN = "WITHDRAWN"
     COMPLETED = "COMPLETED"
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A line of the timeline: what happened, to which task, by whom, and the states it went through."""
+    """A line of the timeline: what happened, to which task, by whom, and the states it went through.
+
+    A line about consents names their `giver` by role, and their `bases`.
+    """
 
     version: int
     at: datetime
@@ -41,6 +50,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     actor: str = ""
     states: tuple[TaskState, ...] = ()
     note: str = ""
+    giver: str = ""
+    bases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +79,14 @@ class Deliver:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeConsent:
+    """Keep where a consent stands now; one that was just given, by these means, is told."""
+
+    consent: Consent
+    means: ConsentMeans | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Complete:
     """Every task is over."""
 
@@ -86,7 +105,7 @@ class OpenIncident:
     summary: str
 
 
-Effect = RequestTask | CancelTask | Deliver | Complete | Withdraw | OpenIncident
+Effect = RequestTask | CancelTask | Deliver | ChangeConsent | Complete | Withdraw | OpenIncident
 
 
 @dataclass(slots=True)
@@ -104,6 +123,13 @@ class Step:
 
     def change(self, task: Task) -> None:
         self.application = self.application.with_task(task)
+
+    def change_consent(self, consent: Consent, means: ConsentMeans | None = None) -> None:
+        others = self.application.consents
+        key = (consent.basis, consent.giver)
+        changed = tuple(consent if (other.basis, other.giver) == key else other for other in others)
+        self.application = msgspec.structs.replace(self.application, consents=changed)
+        self.effects.append(ChangeConsent(consent, means))
 
 
 class NotPossibleError(Exception):
