@@ -2,19 +2,21 @@
 
 from datetime import UTC, datetime
 from typing import Annotated
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from yijian_common.database import connection
+from yijian_common.database import Connection, connection
 from yijian_common.errors import FieldError, NotFound, Unprocessable
 from yijian_common.tokens import Kind
+from yijian_contracts.events.base import Code
 
 from identity import browser
+from identity.authorisations import authorisation_claims
 from identity.parameters import form_body, parse_form
 from identity.people import Grant, Person, access_claims, read_person
 from identity.provider import OpenIdProvider, Provider
-from identity.queries import find_account, first_people
+from identity.queries import find_account, find_person, first_people
 from identity.routes_authorize import FORM_ENDED, enter, login_page, read_request
 from identity.signing import ACCESS_TOKEN_SECONDS
 
@@ -38,6 +40,20 @@ class DevelopmentToken(BaseModel):
     expires_in: int = ACCESS_TOKEN_SECONDS
 
 
+class DevelopmentAuthorisationRequest(BaseModel):
+    """Who gives their word, for whom, in which life event."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: str = Field(min_length=1, max_length=64)
+    actor: str = Field(min_length=1, max_length=64, description="an account, or the subject of one")
+    life_event: Code
+
+
+class DevelopmentAuthorisation(BaseModel):
+    authorisation: str
+
+
 class DevelopmentAccount(BaseModel):
     account: str
     kind: Kind
@@ -59,6 +75,21 @@ async def development_token(body: DevelopmentTokenRequest, provider: Provider) -
     )
     claims = access_claims(person, grant, userinfo=provider.settings.audience, pairwise=provider.pairwise)
     return DevelopmentToken(access_token=provider.signer.access_token(claims))
+
+
+@routes.post("/authorisation")
+async def development_authorisation(
+    body: DevelopmentAuthorisationRequest, provider: Provider
+) -> DevelopmentAuthorisation:
+    """What a person gives by a one-time code, without the code."""
+    giver = await _get_person(provider, body.account)
+    actor = await _get_person(provider, body.actor)
+    if giver.id_no is None:
+        raise Unprocessable(errors=[FieldError("只有居民可以授权", pointer="/account")])
+    claims = authorisation_claims(
+        provider, giver=giver.id, id_no=giver.id_no, actor=actor.id, life_event=body.life_event, authorisation=uuid4()
+    )
+    return DevelopmentAuthorisation(authorisation=provider.signer.authorisation(claims)[0])
 
 
 @routes.get("/accounts")
@@ -92,6 +123,14 @@ async def development_login(request: Request, provider: Provider) -> Response:
 async def _get_person(provider: OpenIdProvider, account: str) -> Person:
     async with connection(provider.pool) as held:
         row = await find_account(held, account)
-    if row is None:
+        person = await _find_subject(held, provider, account) if row is None else read_person(row, provider.keyring)
+    if person is None:
         raise NotFound("没有这个账号")
-    return read_person(row, provider.keyring)
+    return person
+
+
+async def _find_subject(held: Connection, provider: OpenIdProvider, subject: str) -> Person | None:
+    try:
+        return await find_person(held, UUID(subject), keyring=provider.keyring)
+    except ValueError:
+        return None

@@ -18,6 +18,7 @@ from yijian_common.tokens import VerificationKey, read_key_set
 ALGORITHM = "ES256"
 ACCESS_TOKEN_SECONDS = 300
 ID_TOKEN_SECONDS = 300
+AUTHORISATION_SECONDS = 600
 
 _CONTEXT = b"identity signing key"
 _LOCK = 4_180_001  # one replica creates the first key
@@ -47,6 +48,12 @@ class Signer:
             "at_hash": _half_hash(access_token),
         }
         return self._sign({**own, **claims}, token_type="JWT")  # noqa: S106 - a media type
+
+    def authorisation(self, claims: Mapping[str, Any]) -> tuple[str, int]:
+        """One person's word that another may act for them (`verify_authorisation`), and when it ends."""
+        now = int(time.time())
+        own = {"iss": self.issuer, "iat": now, "exp": now + AUTHORISATION_SECONDS}
+        return self._sign({**own, **claims}, token_type="authorisation+jwt"), now + AUTHORISATION_SECONDS  # noqa: S106
 
     def _sign(self, claims: Mapping[str, Any], *, token_type: str) -> str:
         header = {"alg": ALGORITHM, "typ": token_type, "kid": self.key.kid}

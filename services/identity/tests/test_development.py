@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 from identity.provider import OpenIdProvider
 from identity.testing import Browser, answered, hidden_fields
+from yijian_common.pairwise import proves
 from yijian_common.settings import Environment
-from yijian_common.tokens import Kind, verify
+from yijian_common.tokens import Kind, verify, verify_authorisation
 
 pytestmark = pytest.mark.postgres
 
@@ -44,6 +45,24 @@ async def test_a_tool_gets_a_token_without_a_browser(
     assert (principal.id_proof is not None) is (kind is Kind.CITIZEN)
 
 
+@pytest.mark.parametrize("by", ["account", "subject"])
+async def test_a_tool_gets_an_authorisation_without_a_code(browser: Browser, provider: OpenIdProvider, by: str) -> None:
+    mother = await provider.pool.fetchval("SELECT id FROM people WHERE account = 'mother-0001'")
+    asked = {"account": "father-0001", "actor": "mother-0001" if by == "account" else str(mother)}
+    answer = await browser.http.post("/dev/authorisation", json={**asked, "life_event": "birth"})
+    said = verify_authorisation(
+        answer.json()["authorisation"],
+        keys=provider.signer.verification_keys,
+        issuer="http://identity.test",
+        audience="approval",
+        now=time.time(),
+    )
+    assert (said.actor, said.life_event) == (str(mother), "birth")
+    assert proves(said.id_proof, key=provider.pairwise["approval"], id_no="99010119880808003X")
+    official = {"account": "health-0001", "actor": "mother-0001", "life_event": "birth"}
+    assert (await browser.http.post("/dev/authorisation", json=official)).status_code == 422
+
+
 async def test_accounts_are_listed_for_tools(browser: Browser) -> None:
     listed = (await browser.http.get("/dev/accounts", params={"kind": "OFFICIAL"})).json()
     assert listed == [{"account": "health-0001", "kind": "OFFICIAL", "name": "李医生", "department": "health"}]
@@ -68,7 +87,13 @@ async def test_in_production_none_of_it_exists(new_browser: Callable[..., Browse
     page = await browser.authorize()
     assert "仅限开发环境" not in page.text
     assert "father-0001" not in page.text
-    for method, path in (("POST", "/dev/token"), ("POST", "/dev/login"), ("GET", "/dev/accounts"), ("GET", "/docs")):
+    for method, path in (
+        ("POST", "/dev/token"),
+        ("POST", "/dev/authorisation"),
+        ("POST", "/dev/login"),
+        ("GET", "/dev/accounts"),
+        ("GET", "/docs"),
+    ):
         response = await browser.http.request(
             method, path, json={"account": "mother-0001"} if method == "POST" else None
         )

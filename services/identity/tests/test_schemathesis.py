@@ -12,7 +12,7 @@ from schemathesis.checks import not_a_server_error
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
 
 EXAMPLES = 12
-OPERATIONS = 11
+OPERATIONS = 12
 ROLES = ("anonymous", "citizen", "official", "service")
 
 
