@@ -1,4 +1,8 @@
-"""How a disclosure is kept: its details and its leaf's salt, sealed under the data key of its case."""
+"""How a disclosure is kept: its details, its portions and their salts, sealed under the data key of its case.
+
+What each person may see differs within one disclosure, so its fields stand in portions by whom they concern
+(`yijian_ledger.portions`): each is shown, or destroyed, alone, and the leaf goes on verifying.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,8 +14,9 @@ from uuid import UUID
 
 from yijian_common.crypto import DataKey
 from yijian_common.database import Connection
-from yijian_contracts.events import DataDisclosed, DocumentShown
+from yijian_contracts.events import DataDisclosed, DisclosedPart, DocumentShown
 from yijian_ledger.canonical import canonical_json
+from yijian_ledger.portions import Portion
 
 
 class DisclosureKind(StrEnum):
@@ -27,33 +32,34 @@ OWNER = "OWNER"
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """What an event says was disclosed. `details` is what the leaf commits to: every part of it but who the people are.
+    """What an event says was disclosed: to whom and why in `head`, and the fields by the roles that they concern.
 
-    `people` are roles of the case with the reference of who plays them.
+    `people` are roles of the case with the reference of who plays them; they are no part of what the leaf commits to.
     """
 
     id: UUID
     case_id: UUID
     disclosed_at: datetime
-    details: dict[str, Any]
+    head: dict[str, Any]
+    contents: tuple[dict[str, Any], ...]
     people: tuple[tuple[str, str], ...]
 
 
 def of_data_disclosed(event: DataDisclosed) -> Disclosure:
-    details = {
+    head = {
         "v": 1,
         "kind": DisclosureKind.DATA_DISCLOSED.value,
         "id": str(event.task_id),
         "case": str(event.application_id),
-        **event.model_dump(mode="json", exclude={"application_id", "task_id", "people"}),
+        **event.model_dump(mode="json", exclude={"application_id", "task_id", "people", "parts"}),
     }
     people = tuple((person.role, person.ref) for person in event.people)
-    return Disclosure(event.task_id, event.application_id, event.disclosed_at, details, people)
+    return Disclosure(event.task_id, event.application_id, event.disclosed_at, head, _contents(event.parts), people)
 
 
 def of_document_shown(event: DocumentShown) -> Disclosure:
-    """A document that was shown is a case of its own."""
-    details = {
+    """A document that was shown is a case of its own, and everyone named may see all of it."""
+    head = {
         "v": 1,
         "kind": DisclosureKind.DOCUMENT_SHOWN.value,
         "id": str(event.disclosure_id),
@@ -61,31 +67,45 @@ def of_document_shown(event: DocumentShown) -> Disclosure:
         "document": {"kind": event.kind, "name": event.name},
         "recipient": event.recipient,
         "purpose": event.purpose,
-        "guardians": [OWNER],
-        "parts": [event.part.model_dump(mode="json")],
+        "guardians": [],
         "disclosed_at": event.model_dump(mode="json", include={"shown_at"})["shown_at"],
     }
+    contents = _contents([event.part], concerns=(OWNER,))
     people = tuple((OWNER, ref) for ref in event.people)
-    return Disclosure(event.disclosure_id, event.disclosure_id, event.shown_at, details, people)
+    return Disclosure(event.disclosure_id, event.disclosure_id, event.shown_at, head, contents, people)
 
 
-def seal(disclosure: Disclosure, *, salt: bytes, data_key: DataKey) -> bytes:
-    kept = canonical_json({"details": disclosure.details, "salt": salt.hex()})
-    return data_key.seal(kept, _context(disclosure.id))
+def _contents(parts: Iterable[DisclosedPart], *, concerns: tuple[str, ...] | None = None) -> tuple[dict[str, Any], ...]:
+    """The fields by whom they concern, each with its basis: `{"concerns": [role…], "fields": [{name, title, …}…]}`."""
+    grouped: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for part in parts:
+        basis = part.basis.model_dump(mode="json")
+        for field in part.fields:
+            known = {"name": field.name, "title": field.title, "source": field.source, "basis": basis}
+            grouped.setdefault(concerns or tuple(sorted(set(field.concerns))), []).append(known)
+    return tuple({"concerns": list(roles), "fields": fields} for roles, fields in grouped.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a disclosure's leaf was made of."""
+    """What a disclosure's leaf was made of: the details with the digest of every portion, and the portions kept."""
 
     details: dict[str, Any]
     salt: bytes
+    portions: tuple[Portion, ...]
+
+
+def seal(opened: Opened, *, disclosure_id: UUID, data_key: DataKey) -> bytes:
+    portions = [{"content": portion.content, "salt": portion.salt.hex()} for portion in opened.portions]
+    kept = canonical_json({"details": opened.details, "salt": opened.salt.hex(), "portions": portions})
+    return data_key.seal(kept, _context(disclosure_id))
 
 
 def open_sealed(sealed: bytes, *, disclosure_id: UUID, data_key: DataKey) -> Opened:
     """Raises `UnsealError`."""
     kept = json.loads(data_key.open(sealed, _context(disclosure_id)))
-    return Opened(kept["details"], bytes.fromhex(kept["salt"]))
+    portions = tuple(Portion(portion["content"], bytes.fromhex(portion["salt"])) for portion in kept["portions"])
+    return Opened(kept["details"], bytes.fromhex(kept["salt"]), portions)
 
 
 def _context(disclosure_id: UUID) -> bytes:

@@ -11,6 +11,7 @@ from data_exchange.disclosures import open_sealed
 from yijian_contracts.cloudevents import CloudEvent
 from yijian_contracts.events import DataDisclosed, DocumentShown, Event, SessionsEnded
 from yijian_ledger.leaf import LeafKind, opens, read_leaf
+from yijian_ledger.portions import Portion, opens_with
 from yijian_messaging import Message, Record, Rejected
 
 from .conftest import Service
@@ -82,11 +83,33 @@ async def test_details_are_sealed_and_the_leaf_commits_to_them(service: Service)
     assert leaf is not None
     assert row["case_id"] == event.application_id
     opened = open_sealed(row["sealed"], disclosure_id=row["id"], data_key=service.parts.keyring.unwrap(row["data_key"]))
-    assert opened.details["parts"][0]["fields"][0]["title"] == "母亲姓名"
+    (portion,) = opened.portions
+    assert portion.content["concerns"] == ["MOTHER"]
+    assert portion.content["fields"][0]["title"] == "母亲姓名"
     content = read_leaf(leaf["data"])
     assert (leaf["index"], leaf["id"], content.kind) == (0, event.task_id, LeafKind.DISCLOSURE)
-    assert opens(content, opened.details, salt=opened.salt)
+    assert opens_with(content, opened.details, salt=opened.salt, portions=opened.portions)
     assert not opens(content, opened.details | {"purpose": "别的用途"}, salt=opened.salt)
+
+
+async def test_each_person_can_be_shown_their_own_fields_and_can_check_them_alone(service: Service):
+    basis = {"kind": "LAW", "reference": "户口登记条例第七条"}
+    names = {"mother_name": ["MOTHER"], "father_name": ["FATHER"], "address": ["FATHER", "MOTHER"]}
+    fields = [{"name": name, "title": name, "source": "form", "concerns": roles} for name, roles in names.items()]
+    event = disclosed(parts=[{"basis": basis, "fields": fields}])
+    await record(service, event)
+    row = await service.parts.pool.fetchrow("SELECT * FROM disclosure NATURAL JOIN case_key")
+    assert row is not None
+    opened = open_sealed(row["sealed"], disclosure_id=row["id"], data_key=service.parts.keyring.unwrap(row["data_key"]))
+    content = read_leaf(await service.parts.pool.fetchval("SELECT data FROM ledger.leaf"))
+    assert "_name" not in str(opened.details)
+
+    hers = [portion for portion in opened.portions if "MOTHER" in portion.content["concerns"]]
+    assert len(hers) == 2
+    assert opens_with(content, opened.details, salt=opened.salt, portions=hers)
+    more = {**hers[0].content, "fields": [{**hers[0].content["fields"][0], "title": "别的"}]}
+    forged = Portion(more, hers[0].salt)
+    assert not opens_with(content, opened.details, salt=opened.salt, portions=[forged])
 
 
 async def test_neither_leaf_nor_tables_tell_who_it_was_about(service: Service):

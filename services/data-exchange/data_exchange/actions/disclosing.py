@@ -8,10 +8,11 @@ from yijian_common.database import Connection
 from yijian_contracts.cloudevents import CloudEvent
 from yijian_contracts.events import DataDisclosed, DocumentShown, Event
 from yijian_ledger.leaf import LeafKind, make_leaf, new_salt
+from yijian_ledger.portions import in_portions
 from yijian_messaging import Message, Rejected, Transaction
 
 from data_exchange import ledger
-from data_exchange.disclosures import Disclosure, of_data_disclosed, of_document_shown, seal, store_new
+from data_exchange.disclosures import Disclosure, Opened, of_data_disclosed, of_document_shown, seal, store_new
 
 Told = Message[CloudEvent[Event]]
 
@@ -37,20 +38,24 @@ async def record_disclosures(
 
 async def _record(connection: Connection, disclosures: Sequence[Disclosure], keyring: Keyring) -> None:
     keys = await _case_keys(connection, {disclosure.case_id for disclosure in disclosures}, keyring)
-    salts = {disclosure.id: new_salt() for disclosure in disclosures if disclosure.case_id in keys}
+    opened = {disclosure.id: _in_portions(disclosure) for disclosure in disclosures}
     sealed = {
-        disclosure.id: seal(disclosure, salt=salts[disclosure.id], data_key=keys[disclosure.case_id])
+        disclosure.id: seal(opened[disclosure.id], disclosure_id=disclosure.id, data_key=keys[disclosure.case_id])
         for disclosure in disclosures
-        if disclosure.id in salts
     }
     new = await store_new(connection, disclosures, sealed)
     await _note_people(connection, [disclosure for disclosure in disclosures if disclosure.id in new], keyring)
     leaves = [
-        make_leaf(disclosure.id, LeafKind.DISCLOSURE, disclosure.details, salt=salts[disclosure.id])
+        make_leaf(disclosure.id, LeafKind.DISCLOSURE, opened[disclosure.id].details, salt=opened[disclosure.id].salt)
         for disclosure in disclosures
         if disclosure.id in new
     ]
     await ledger.append(connection, leaves)
+
+
+def _in_portions(disclosure: Disclosure) -> Opened:
+    details, portions = in_portions(disclosure.head, disclosure.contents)
+    return Opened(details, new_salt(), tuple(portions))
 
 
 async def _case_keys(connection: Connection, cases: Iterable[UUID], keyring: Keyring) -> Mapping[UUID, DataKey]:
