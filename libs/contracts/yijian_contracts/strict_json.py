@@ -6,6 +6,7 @@ that no table can store (NUL, halves of surrogate pairs) raise `InvalidJsonError
 
 import json
 import math
+import re
 from typing import Any, NoReturn
 
 MAX_DEPTH = 64
@@ -73,20 +74,13 @@ def _is_storable(value: Any) -> bool:
             return True
 
 
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_NO_BRACKET = re.compile(r"[^\[\]{}]+")
+
+
 def _check_depth(text: str) -> None:
     depth = 0
-    in_string = escaped = False
-    for character in text:
-        if escaped:
-            escaped = False
-        elif in_string:
-            escaped = character == "\\"
-            in_string = character != '"'
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise InvalidJsonError(f"nested deeper than {MAX_DEPTH}")
-        elif character in "]}":
-            depth -= 1
+    for bracket in _NO_BRACKET.sub("", _STRING.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise InvalidJsonError(f"nested deeper than {MAX_DEPTH}")
