@@ -18,6 +18,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from yijian_contracts import strict_json
 
+from yijian_common.ended_sessions import EndedSessions
 from yijian_common.errors import Forbidden, Unauthenticated
 from yijian_common.key_sets import FileKeySetStore, KeySetStore, PostgresKeySetStore
 from yijian_common.tokens import (
@@ -66,15 +67,27 @@ Said = TypeVar("Said")
 
 
 class TokenVerifier:
-    """Verifies access tokens for one audience; verified ones are remembered (by hash) until they expire."""
+    """Verifies access tokens for one audience; verified ones are remembered (by hash) until they expire.
+
+    With `ended`, tokens of sessions that ended are refused, remembered or not; it runs as a component of its own.
+    """
 
     name = "identity-keys"
 
-    def __init__(self, *, issuer: str, audience: str, http: httpx.AsyncClient, store: KeySetStore) -> None:
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        audience: str,
+        http: httpx.AsyncClient,
+        store: KeySetStore,
+        ended: EndedSessions | None = None,
+    ) -> None:
         self._issuer = issuer
         self._audience = audience
         self._http = http
         self._store = store
+        self._ended = ended
         self._keys: Mapping[str, VerificationKey] = {}
         self._verified: OrderedDict[bytes, Principal] = OrderedDict()
         self._refetched_at = -float(REFETCH_AT_MOST_EVERY_SECONDS)
@@ -108,15 +121,20 @@ class TokenVerifier:
         known = self._verified.get(digest)
         if known is not None and now < known.expires_at:
             self._verified.move_to_end(digest)
-            return known
+            return self._not_ended(known)
         try:
             principal = await self._verify_new(verify, token, now)
         except TokenRefusedError as error:
-            log.info("token refused", reason=str(error))
-            raise Unauthenticated("登录已失效，请重新登录", token_error=True) from None
+            raise _refused(str(error)) from None
         self._verified[digest] = principal
         while len(self._verified) > TOKENS_KEPT:
             self._verified.popitem(last=False)
+        return self._not_ended(principal)
+
+    def _not_ended(self, principal: Principal) -> Principal:
+        """Asked each time: a token that was good a moment ago is void when its session has ended since."""
+        if self._ended is not None and self._ended.refuses(principal):
+            raise _refused("its session has ended")
         return principal
 
     async def verify_authorisation(self, token: str) -> Authorisation:
@@ -180,6 +198,11 @@ class TokenVerifier:
         if len(response.content) > LARGEST_DOCUMENT_BYTES:
             raise ValueError("the document is too large")
         return response.content
+
+
+def _refused(reason: str) -> Unauthenticated:
+    log.info("token refused", reason=reason)
+    return Unauthenticated("登录已失效，请重新登录", token_error=True)
 
 
 class Tokens(Protocol):

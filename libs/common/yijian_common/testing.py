@@ -11,6 +11,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 
 from yijian_common.auth import TokenVerifier
+from yijian_common.ended_sessions import EndedSessions
 from yijian_common.tokens import Kind, Post, RealNameLevel
 
 
@@ -95,10 +96,10 @@ class Issuer:
         )
         return self.sign(claims, typ="authorisation+jwt")
 
-    async def verifier(self, audience: str) -> TokenVerifier:
+    async def verifier(self, audience: str, *, ended: EndedSessions | None = None) -> TokenVerifier:
         """A verifier that knows this issuer's key already and fetches nothing."""
         http = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(503)))
         store = InMemoryKeySetStore(self.key_set)
-        verifier = TokenVerifier(issuer=self.url, audience=audience, http=http, store=store)
+        verifier = TokenVerifier(issuer=self.url, audience=audience, http=http, store=store, ended=ended)
         await verifier.load_stored_keys()
         return verifier
