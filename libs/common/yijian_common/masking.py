@@ -46,6 +46,12 @@ def mask_birth_certificate(number: str) -> str:
     return _keep(number, 3, 2, at_least=10)
 
 
+def mask_document_number(number: str) -> str:
+    """A document's number with its middle hidden: enough to recognise it by, not to use it."""
+    shown = max(1, min(3, len(number) // 4))
+    return number[:shown] + "*" * max(len(number) - 2 * shown, 1) + number[-shown:] if len(number) > 1 else "*"
+
+
 def mask_bank_card(number: str) -> str:
     """`6222021234561234` → `6222 **** **** 1234`."""
     if len(number) < 12:

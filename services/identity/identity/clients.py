@@ -13,6 +13,8 @@ from yijian_contracts.departments import departments
 
 APPROVAL = "approval"
 IDENTITY = "identity"
+DATA_EXCHANGE = "data-exchange"
+RATING = "rating"
 
 _LOOPBACK = re.compile(r"(http://127\.0\.0\.1):([1-9][0-9]{0,4})(/callback)", re.ASCII)
 
@@ -41,13 +43,13 @@ class Client:
 def registry(*, portal_redirect_uris: tuple[str, ...]) -> Mapping[str, Client]:
     """Every client by its id."""
     desks = tuple(department.principal for department in departments().values())
-    services = (APPROVAL, IDENTITY)
+    services = (APPROVAL, IDENTITY, DATA_EXCHANGE, RATING)
     known = [
-        Client("yijian-app", "一件事办理", audiences=(APPROVAL, IDENTITY, *desks), confidential=False, native=True),
-        Client("portal", "一件事门户", audiences=(APPROVAL, IDENTITY, *desks), redirect_uris=portal_redirect_uris),
+        Client("yijian-app", "一件事办理", audiences=(*services, *desks), confidential=False, native=True),
+        Client("portal", "一件事门户", audiences=(*services, *desks), redirect_uris=portal_redirect_uris),
         *(Client(name, name, audiences=(*services, *desks), kind=Kind.SERVICE) for name in services),
         *(
-            Client(department.principal, department.name, audiences=services, kind=Kind.DEPARTMENT)
+            Client(department.principal, department.name, audiences=(APPROVAL, IDENTITY), kind=Kind.DEPARTMENT)
             for department in departments().values()
         ),
     ]

@@ -20,13 +20,16 @@ from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 from identity import discovery, routes_authorize, routes_development, routes_token
 from identity.accounts import load_accounts, refuse_fictitious
 from identity.client_secrets import register_secrets
-from identity.clients import registry
+from identity.clients import APPROVAL, DATA_EXCHANGE, registry
 from identity.errors import AccountsFileError, AuthorizationRefusedError, OAuthError, UnsafeRequestError
 from identity.housekeeping import Housekeeping
 from identity.own_tokens import OwnTokens
 from identity.provider import OpenIdProvider
 from identity.settings import IdentitySettings
 from identity.signing import load_signer
+from identity.wallet import routes as routes_wallet
+from identity.wallet import routes_verify
+from identity.wallet.consumers import documents_consumer
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -46,6 +49,9 @@ def components(provider: OpenIdProvider) -> list[Component]:
     running: list[Component] = []
     if settings.plays(Role.WORKER):
         running.append(Housekeeping(provider.pool))
+        running.append(
+            documents_consumer(provider.store, keyring=provider.keyring, kafka=kafka, tuning=tuning(settings))
+        )
     if settings.plays(Role.RELAY):
         running.append(Relay(store=provider.store, kafka=kafka, tuning=tuning(settings)))
     return running
@@ -55,7 +61,9 @@ async def open_provider(settings: IdentitySettings, pool: Pool) -> OpenIdProvide
     """Keys, clients and accounts as the settings name them. Raises `StartError`."""
     try:
         keyring = Keyring.load(settings.key_file, settings.cipher)
-        pairwise = read_keys(settings.pairwise_key_file) if settings.pairwise_key_file else {}
+        pairwise = read_keys(settings.pairwise_key_file)
+        if not {APPROVAL, DATA_EXCHANGE} <= pairwise.keys():
+            raise StartError(f"identity's pairwise key file needs the keys of {APPROVAL} and {DATA_EXCHANGE}")
         if settings.in_production:
             await refuse_fictitious(pool)
         if settings.accounts_file is not None:
@@ -71,7 +79,13 @@ async def open_provider(settings: IdentitySettings, pool: Pool) -> OpenIdProvide
 
 def build_app(provider: OpenIdProvider) -> FastAPI:
     """The HTTP side. The development login exists outside production only."""
-    routers: list[APIRouter] = [discovery.routes, routes_authorize.routes, routes_token.routes]
+    routers: list[APIRouter] = [
+        discovery.routes,
+        routes_authorize.routes,
+        routes_token.routes,
+        routes_wallet.routes,
+        routes_verify.routes,
+    ]
     if not provider.settings.in_production:
         routers.append(routes_development.routes)
     app = create_app(

@@ -1,0 +1,1 @@
+"""The wallet: documents that departments issued, shown to those they belong to."""
