@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from identity.clients import Client
 from identity.errors import AuthorizationRefusedError, UnsafeRequestError
 
-SCOPES = ("openid", "profile")
+OFFLINE_ACCESS = "offline_access"
+SCOPES = ("openid", "profile", OFFLINE_ACCESS)
 _S256 = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 _LONGEST = 1024

@@ -14,7 +14,7 @@ JWKS_SECONDS = 300
 
 @routes.get("/.well-known/openid-configuration")
 async def openid_configuration(provider: Provider, response: Response) -> dict[str, Any]:
-    """What is not named here does not exist: no implicit or hybrid flow, no refresh tokens, no dynamic registration."""
+    """What is not named here does not exist: no implicit or hybrid flow, no dynamic registration."""
     response.headers["Cache-Control"] = f"public, max-age={JWKS_SECONDS}"
     issuer = provider.settings.issuer
     return {
@@ -22,14 +22,18 @@ async def openid_configuration(provider: Provider, response: Response) -> dict[s
         "authorization_endpoint": f"{issuer}/authorize",
         "token_endpoint": f"{issuer}/token",
         "userinfo_endpoint": f"{issuer}/userinfo",
+        "revocation_endpoint": f"{issuer}/revoke",
+        "introspection_endpoint": f"{issuer}/introspect",
         "jwks_uri": f"{issuer}/jwks",
         "scopes_supported": SCOPES,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "client_credentials"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "code_challenge_methods_supported": ["S256"],
         "claims_supported": ["sub", "name", "preferred_username", "kind", "real_name_level", "post", "auth_time"],
         "prompt_values_supported": ["none", "login"],

@@ -22,10 +22,10 @@ class InvalidClientError(OAuthError):
 
 
 class InvalidGrantError(OAuthError):
-    """The code is unknown, used, expired, or another's; which of these is not told."""
+    """The code or refresh token is unknown, used, expired, revoked, or another's; which of these is not told."""
 
     def __init__(self) -> None:
-        super().__init__("invalid_grant", "the authorization code cannot be redeemed")
+        super().__init__("invalid_grant", "the authorization code or refresh token is not valid")
 
 
 class UnsafeRequestError(Exception):

@@ -1,4 +1,4 @@
-"""Forgetting what has ended: codes, sessions, and failed logins."""
+"""Forgetting what has ended: codes, grants, sessions, and failed logins."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,11 @@ EVERY_SECONDS = 600
 
 _FORGET = (
     "DELETE FROM authorization_codes WHERE expires_at < now() - interval '1 day'",
-    "DELETE FROM login_sessions WHERE expires_at < now()",
+    "DELETE FROM grants WHERE expires_at < now() - interval '1 day'",
+    """
+    DELETE FROM login_sessions WHERE expires_at < now() - interval '1 day'
+    AND NOT EXISTS (SELECT FROM grants WHERE session_id = login_sessions.id)
+    """,
     "DELETE FROM login_failures WHERE since < now() - interval '1 hour'",
 )
 

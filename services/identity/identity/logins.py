@@ -7,6 +7,7 @@ same moment are no more than five.
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID, uuid4
 
 import asyncpg
 from yijian_common.database import connection, transaction
@@ -32,12 +33,22 @@ ON CONFLICT (key_index) DO UPDATE SET
 RETURNING failures <= $2
 """
 _UNCOUNT = "UPDATE login_failures SET failures = failures - 1 WHERE key_index = $1 AND failures > 0"
+# Tokens tell the login's instant in whole seconds: one in the very second of a sign-out everywhere is told as the next,
+# so that it is not taken for one before it. The row is locked so that no sign-out overlooks a login beside it.
+_START_SESSION = """
+INSERT INTO login_sessions (id, token_index, person_id, device, auth_time, expires_at)
+SELECT $1, $2, id, $4, GREATEST(now(), date_trunc('second', signed_out_at) + interval '1 second'),
+       now() + make_interval(hours => $5)
+FROM people WHERE id = $3 FOR SHARE
+RETURNING auth_time
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
     """A person who is logged in in this browser."""
 
+    id: UUID
     person: Person
     auth_time: datetime
 
@@ -65,18 +76,17 @@ async def log_in(provider: OpenIdProvider, *, account: str, password: str, sourc
     return read_person(row, provider.keyring)
 
 
-async def start_session(provider: OpenIdProvider, person: Person) -> tuple[str, Session]:
+async def start_session(provider: OpenIdProvider, person: Person, *, device: str) -> tuple[str, Session]:
     """A new session and the secret that the browser's cookie carries; an old cookie is never taken over."""
     token = secrets.token_urlsafe(32)
+    session_id = uuid4()
     async with transaction(provider.pool) as held:
         auth_time = await held.fetchval(
-            "INSERT INTO login_sessions (token_index, person_id, auth_time, expires_at)"
-            " VALUES ($1, $2, now(), now() + make_interval(hours => $3)) RETURNING auth_time",
-            _token_index(provider, token),
-            person.id,
-            SESSION_HOURS,
+            _START_SESSION, session_id, _token_index(provider, token), person.id, device, SESSION_HOURS
         )
-    return token, Session(person, auth_time)
+    if auth_time is None:  # erased since the password was looked at
+        raise LoginFailedError
+    return token, Session(session_id, person, auth_time)
 
 
 async def find_login(provider: OpenIdProvider, token: str | None) -> Session | None:
@@ -85,7 +95,9 @@ async def find_login(provider: OpenIdProvider, token: str | None) -> Session | N
         return None
     async with connection(provider.pool) as held:
         row: asyncpg.Record | None = await find_session(held, _token_index(provider, token))
-    return None if row is None else Session(read_person(row, provider.keyring), row["auth_time"])
+    if row is None:
+        return None
+    return Session(row["session_id"], read_person(row, provider.keyring), row["auth_time"])
 
 
 def _token_index(provider: OpenIdProvider, token: str) -> bytes:

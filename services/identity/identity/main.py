@@ -17,7 +17,7 @@ from yijian_common.settings import Role, load_settings
 from yijian_messaging import Component, Relay
 from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
-from identity import discovery, routes_authorize, routes_development, routes_token
+from identity import discovery, routes_authorize, routes_development, routes_revocation, routes_token
 from identity.accounts import load_accounts, refuse_fictitious
 from identity.client_secrets import register_secrets
 from identity.clients import APPROVAL, DATA_EXCHANGE, registry
@@ -85,6 +85,7 @@ def build_app(provider: OpenIdProvider) -> FastAPI:
         routes_token.routes,
         routes_wallet.routes,
         routes_verify.routes,
+        routes_revocation.routes,
     ]
     if not provider.settings.in_production:
         routers.append(routes_development.routes)

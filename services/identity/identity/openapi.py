@@ -8,12 +8,14 @@ from pathlib import Path
 
 from yijian_common import openapi
 
-from identity import discovery, routes_authorize, routes_token
+from identity import discovery, routes_authorize, routes_revocation, routes_token
 
 
 def write(path: Path) -> None:
     openapi.write(
-        path, title="Yijian identity", routers=[discovery.routes, routes_authorize.routes, routes_token.routes]
+        path,
+        title="Yijian identity",
+        routers=[discovery.routes, routes_authorize.routes, routes_token.routes, routes_revocation.routes],
     )
 
 

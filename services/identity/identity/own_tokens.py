@@ -1,14 +1,13 @@
 """Tokens for identity's own API: it is the issuer, so it asks its own keys and knows which grants were called back."""
 
 import time
-from uuid import UUID
 
 from yijian_common.database import connection
 from yijian_common.errors import Unauthenticated
 from yijian_common.tokens import Principal, TokenRefusedError, verify
 
 from identity.provider import OpenIdProvider
-from identity.queries import is_revoked
+from identity.queries import has_ended
 
 
 class OwnTokens:
@@ -33,13 +32,11 @@ class OwnTokens:
                 audience=audience,
                 now=time.time(),
             )
-            grant = UUID(principal.claims["grant"]) if "grant" in principal.claims else None
-        except (TokenRefusedError, ValueError, TypeError):
+        except TokenRefusedError:
             raise Unauthenticated("登录已失效，请重新登录", token_error=True) from None
         if principal.claims["aud"] not in (audience, [audience]):
             raise Unauthenticated("登录已失效，请重新登录", token_error=True)
-        if grant is not None:
-            async with connection(provider.pool) as held:
-                if await is_revoked(held, grant):
-                    raise Unauthenticated("登录已失效，请重新登录", token_error=True)
+        async with connection(provider.pool) as held:
+            if await has_ended(held, principal):
+                raise Unauthenticated("登录已失效，请重新登录", token_error=True)
         return principal

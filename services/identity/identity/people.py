@@ -74,7 +74,8 @@ def access_claims(person: Person, grant: Grant, *, userinfo: str, pairwise: Mapp
 
     With the scope `openid` the token is also good for identity's own userinfo endpoint (audience `userinfo`).
     """
-    audience = [grant.audience, userinfo] if "openid" in grant.scope.split() else grant.audience
+    also_userinfo = "openid" in grant.scope.split() and grant.audience != userinfo
+    audience = [grant.audience, userinfo] if also_userinfo else grant.audience
     claims: dict[str, Any] = {
         "sub": str(person.id),
         "aud": audience,

@@ -5,17 +5,21 @@ from uuid import UUID
 import asyncpg
 from yijian_common.crypto import Keyring
 from yijian_common.database import Connection
-from yijian_common.tokens import Kind
+from yijian_common.tokens import Kind, Principal
 
 from identity.people import COLUMNS, TABLES, Person, read_person
 
 _BY_ACCOUNT = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.account = $1"  # noqa: S608 - constants only
 _BY_ID = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.id = $1"  # noqa: S608
 _BY_SESSION = (
-    f"SELECT {COLUMNS}, login_sessions.auth_time FROM {TABLES}"  # noqa: S608
+    f"SELECT {COLUMNS}, login_sessions.auth_time, login_sessions.id AS session_id FROM {TABLES}"  # noqa: S608
     " JOIN login_sessions ON login_sessions.person_id = people.id"
-    " WHERE login_sessions.token_index = $1 AND login_sessions.expires_at > now()"
+    " WHERE login_sessions.token_index = $1 AND login_sessions.expires_at > now() AND login_sessions.ended_at IS NULL"
 )
+_HAS_ENDED = """
+SELECT EXISTS (SELECT FROM grants WHERE id = $1 AND revoked_at IS NOT NULL)
+    OR NOT EXISTS (SELECT FROM people WHERE id = $2 AND (signed_out_at IS NULL OR to_timestamp($3) >= signed_out_at))
+"""
 _FIRST = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.kind = $1 ORDER BY people.account LIMIT $2"  # noqa: S608
 
 
@@ -38,13 +42,24 @@ async def first_people(held: Connection, kind: Kind, limit: int, *, keyring: Key
     return [read_person(row, keyring) for row in await held.fetch(_FIRST, kind, limit)]
 
 
-async def is_revoked(held: Connection, grant_id: UUID) -> bool:
-    """Whether the tokens of a grant were called back (its code was used twice)."""
-    return bool(
-        await held.fetchval(
-            "SELECT EXISTS (SELECT FROM authorization_codes WHERE grant_id = $1 AND revoked_at IS NOT NULL)", grant_id
-        )
-    )
+async def find_grant(held: Connection, grant_id: UUID) -> asyncpg.Record | None:
+    return await held.fetchrow("SELECT * FROM grants WHERE id = $1", grant_id)
+
+
+async def has_ended(held: Connection, principal: Principal) -> bool:
+    """Whether an access token that has not run out is void all the same.
+
+    Its grant was called back, its person signed out everywhere since that login, or there is no such person any more.
+    A service's own token has neither grant nor person and just runs out.
+    """
+    if principal.kind not in (Kind.CITIZEN, Kind.OFFICIAL):
+        return False
+    try:
+        grant_id, person_id = UUID(principal.claims["grant"]), UUID(principal.subject)
+        auth_time = float(principal.claims["auth_time"])
+    except (KeyError, TypeError, ValueError):
+        return True
+    return bool(await held.fetchval(_HAS_ENDED, grant_id, person_id, auth_time))
 
 
 async def find_secret_hash(held: Connection, client_id: str) -> bytes | None:

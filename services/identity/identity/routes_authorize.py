@@ -9,6 +9,7 @@ from yijian_common.tokens import Kind
 from identity import browser
 from identity.authorization import AuthorizationRequest, check
 from identity.codes import issue_code
+from identity.devices import device_of
 from identity.errors import AuthorizationRefusedError, LoginFailedError, UnsafeRequestError
 from identity.logins import Session, find_login, log_in, start_session
 from identity.parameters import form_body, parse, parse_form
@@ -29,7 +30,7 @@ _PARAMETERS = {
     "response_type": "code",
     "code_challenge": "PKCE (RFC 7636)",
     "code_challenge_method": "S256",
-    "scope": "openid, profile",
+    "scope": "openid, profile, offline_access",
     "state": "given back unchanged",
     "nonce": "repeated in the id token",
     "resource": "the audience of the access token (RFC 8707)",
@@ -77,7 +78,7 @@ async def login(request: Request, provider: Provider) -> Response:
         )
     except LoginFailedError:
         return await login_page(request, provider, asked, query=form["request"], message=FAILED, status=401)
-    return await enter(provider, asked, person)
+    return await enter(request, provider, asked, person)
 
 
 async def _authorize(request: Request, provider: OpenIdProvider, query: str) -> Response:
@@ -106,9 +107,10 @@ def read_request(provider: OpenIdProvider, query: str) -> AuthorizationRequest:
     return check(parameters, provider.clients)
 
 
-async def enter(provider: OpenIdProvider, asked: AuthorizationRequest, person: Person) -> Response:
+async def enter(request: Request, provider: OpenIdProvider, asked: AuthorizationRequest, person: Person) -> Response:
     """Begin a session for `person` and send them back."""
-    token, session = await start_session(provider, person)
+    device = device_of(request.headers.get("user-agent", ""))
+    token, session = await start_session(provider, person, device=device)
     response = await send_code(provider, asked, session)
     browser.set_cookie(provider, response, browser.SESSION, token)
     return response

@@ -117,7 +117,7 @@ async def development_login(request: Request, provider: Provider) -> Response:
     asked = read_request(provider, form.get("request", ""))
     if not browser.is_our_form(provider, request, form.get("form")):
         return await login_page(request, provider, asked, query=form.get("request", ""), message=FORM_ENDED, status=403)
-    return await enter(provider, asked, await _get_person(provider, form.get("account", "")))
+    return await enter(request, provider, asked, await _get_person(provider, form.get("account", "")))
 
 
 async def _get_person(provider: OpenIdProvider, account: str) -> Person:

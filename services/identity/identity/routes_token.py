@@ -1,10 +1,8 @@
 """The token endpoint (RFC 6749 §3.2) and userinfo (OpenID Connect Core §5.3)."""
 
 import time
-from base64 import b64decode
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import unquote_plus
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -15,14 +13,15 @@ from yijian_common.auth import Principal
 from yijian_common.database import connection
 from yijian_common.tokens import Kind, TokenRefusedError, verify
 
-from identity.client_secrets import is_secret
+from identity.client_authentication import FIELDS, authenticate
 from identity.clients import Client
 from identity.codes import redeem_code
-from identity.errors import InvalidClientError, OAuthError
+from identity.errors import OAuthError
 from identity.parameters import form_body, parse_form
-from identity.people import access_claims, id_claims, userinfo_claims
+from identity.people import Grant, Person, access_claims, id_claims, userinfo_claims
 from identity.provider import OpenIdProvider, Provider
-from identity.queries import find_person, is_revoked
+from identity.queries import find_person, has_ended
+from identity.refresh import refresh
 from identity.signing import ACCESS_TOKEN_SECONDS
 
 routes = APIRouter(tags=["tokens"])
@@ -38,16 +37,18 @@ class TokenAnswer(BaseModel):
     expires_in: int
     scope: str = ""
     id_token: str | None = None
+    refresh_token: str | None = None
 
 
 _FORM = form_body(
     {
-        "grant_type": "authorization_code or client_credentials",
+        "grant_type": "authorization_code, refresh_token or client_credentials",
         "code": "the authorization code",
         "redirect_uri": "the one of the authorization request",
         "code_verifier": "PKCE (RFC 7636)",
-        "client_id": "for public clients, and with client_secret_post",
-        "client_secret": "with client_secret_post",
+        **FIELDS,
+        "refresh_token": "the newest one of its lineage",
+        "scope": "with refresh_token: less than was granted",
         "resource": "the audience, for client_credentials (RFC 8707)",
     },
     "grant_type",
@@ -56,23 +57,26 @@ _FORM = form_body(
 
 @routes.post("/token", openapi_extra=_FORM, response_model_exclude_none=True)
 async def token(request: Request, response: Response, provider: Provider) -> TokenAnswer:
-    """Redeem an authorization code, or let a service speak for itself."""
+    """Redeem an authorization code, go on with a refresh token, or let a service speak for itself."""
     response.headers.update(_NO_STORE)
     form = await parse_form(request)
-    client = await _authenticate(provider, form, request.headers.get("authorization"))
+    client = await authenticate(provider, form, request.headers.get("authorization"))
     match form.get("grant_type"):
         case "authorization_code":
-            return await _for_code(provider, client, form)
+            redeemed = await redeem_code(provider, client, form)
+            return _for_person(provider, redeemed.person, redeemed.grant, refresh_token=redeemed.refresh_token)
+        case "refresh_token":
+            refreshed = await refresh(provider, client, form)
+            return _for_person(provider, refreshed.person, refreshed.grant, refresh_token=refreshed.refresh_token)
         case "client_credentials":
             return _for_itself(provider, client, form)
         case None:
             raise OAuthError("invalid_request", "grant_type is missing")
         case _:
-            raise OAuthError("unsupported_grant_type", "only authorization_code and client_credentials are supported")
+            raise OAuthError("unsupported_grant_type", "this grant_type is not supported")
 
 
-async def _for_code(provider: OpenIdProvider, client: Client, form: Mapping[str, str]) -> TokenAnswer:
-    person, grant = await redeem_code(provider, client, form)
+def _for_person(provider: OpenIdProvider, person: Person, grant: Grant, *, refresh_token: str | None) -> TokenAnswer:
     claims = access_claims(person, grant, userinfo=provider.settings.audience, pairwise=provider.pairwise)
     access_token = provider.signer.access_token(claims)
     with_identity = "openid" in grant.scope.split()
@@ -84,6 +88,7 @@ async def _for_code(provider: OpenIdProvider, client: Client, form: Mapping[str,
         id_token=provider.signer.id_token(id_claims(person, grant), access_token=access_token)
         if with_identity
         else None,
+        refresh_token=refresh_token,
     )
 
 
@@ -96,44 +101,6 @@ def _for_itself(provider: OpenIdProvider, client: Client, form: Mapping[str, str
     claims = {"sub": client.id, "aud": audience, "client_id": client.id, "scope": "", "kind": client.kind}
     access_token = provider.signer.access_token(claims)
     return TokenAnswer(access_token=access_token, token_type="Bearer", expires_in=ACCESS_TOKEN_SECONDS)  # noqa: S106
-
-
-async def _authenticate(provider: OpenIdProvider, form: Mapping[str, str], authorization: str | None) -> Client:
-    """The client: by Basic, by form, or (public ones) by name alone. Raises `InvalidClientError`."""
-    client_id, secret = form.get("client_id"), form.get("client_secret")
-    if authorization is not None:
-        if secret is not None:
-            raise OAuthError("invalid_request", "a client authenticates in one way at a time")
-        named, secret = _basic(authorization)
-        if client_id not in (None, named):
-            raise OAuthError("invalid_request", "client_id and the Authorization header name different clients")
-        client_id = named
-    client = provider.clients.get(client_id or "")
-    if client is None:
-        raise InvalidClientError
-    if client.confidential or secret is not None:
-        await _check_secret(provider, client, secret)
-    return client
-
-
-async def _check_secret(provider: OpenIdProvider, client: Client, secret: str | None) -> None:
-    if secret is None or not client.confidential:
-        raise InvalidClientError
-    if not await is_secret(provider, client, secret):
-        raise InvalidClientError
-
-
-def _basic(authorization: str) -> tuple[str, str]:
-    """RFC 6749 §2.3.1: both parts are form-encoded before they are joined."""
-    scheme, _, encoded = authorization.partition(" ")
-    try:
-        decoded = b64decode(encoded.strip(), validate=True).decode("utf-8")
-    except ValueError:
-        raise InvalidClientError from None
-    name, colon, secret = decoded.partition(":")
-    if scheme.lower() != "basic" or not colon:
-        raise InvalidClientError
-    return unquote_plus(name), unquote_plus(secret)
 
 
 def _refused_token() -> OAuthError:
@@ -169,7 +136,7 @@ async def userinfo(
     """Who the token's person is, as far as its scopes allow; never an identity number."""
     response.headers.update(_NO_STORE)
     async with connection(provider.pool) as held:
-        if await is_revoked(held, UUID(principal.claims["grant"])):
+        if await has_ended(held, principal):
             raise _refused_token()
         person = await find_person(held, UUID(principal.subject), keyring=provider.keyring)
     if person is None:

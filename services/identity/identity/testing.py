@@ -1,15 +1,20 @@
 """For tests: someone with a browser at identity's pages, and the client they came from."""
 
+import json
 import re
 import subprocess
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
 from html import unescape
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+from yijian_contracts.events import Event
+from yijian_messaging.store import SHARDS
+
+from identity.provider import OpenIdProvider
 
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # RFC 7636 appendix B
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -74,12 +79,48 @@ class Browser:
         data = {name: value for name, value in form.items() if value is not None}
         return await self.http.post("/token", data=data, auth=auth or httpx.USE_CLIENT_DEFAULT)
 
-    async def code(self) -> str:
-        return answered(await self.log_in())["code"]
+    async def code(self, **changes: str | None) -> str:
+        return answered(await self.log_in(**changes))["code"]
 
-    async def tokens(self) -> dict[str, Any]:
-        tokens: dict[str, Any] = (await self.redeem(await self.code())).json()
+    async def tokens(self, **changes: str | None) -> dict[str, Any]:
+        tokens: dict[str, Any] = (await self.redeem(await self.code(**changes))).json()
         return tokens
+
+    async def refresh(
+        self, tokens: dict[str, Any], *, auth: tuple[str, str] | None = None, **changes: str | None
+    ) -> httpx.Response:
+        """Go on with the refresh token of a token answer."""
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": tokens["refresh_token"],
+            "client_id": "yijian-app",
+            **changes,
+        }
+        data = {name: value for name, value in form.items() if value is not None}
+        return await self.http.post("/token", data=data, auth=auth or httpx.USE_CLIENT_DEFAULT)
+
+    async def userinfo(self, tokens: dict[str, Any]) -> httpx.Response:
+        return await self.http.get("/userinfo", headers=bearer(tokens["access_token"]))
+
+
+def bearer(access_token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {access_token}"}
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """What a token says, believed without a look at its signature."""
+    claims: dict[str, Any] = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
+    return claims
+
+
+AnyEvent = TypeVar("AnyEvent", bound=Event)
+
+
+async def said(provider: OpenIdProvider, event: type[AnyEvent]) -> list[AnyEvent]:
+    """The events of this type that wait in the outbox, the oldest first."""
+    waiting = await provider.store.unsent(range(SHARDS), 1000)
+    messages = [row.message for row in waiting if row.message.topic == event.TOPIC]
+    return [event.model_validate_json(message.value) for message in messages]
 
 
 def hidden_fields(page: httpx.Response) -> dict[str, str]:

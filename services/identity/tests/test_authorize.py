@@ -22,7 +22,7 @@ pytestmark = pytest.mark.postgres
         ({"response_mode": "fragment"}, "invalid_request"),
         ({"request": "eyJ"}, "request_not_supported"),
         ({"request_uri": "https://evil.example/r"}, "request_uri_not_supported"),
-        ({"resource": "rating"}, "invalid_target"),
+        ({"resource": "nowhere"}, "invalid_target"),
         ({"resource": "approval department.health"}, "invalid_target"),
         ({"prompt": "none"}, "login_required"),
         ({"prompt": "none login"}, "invalid_request"),

@@ -69,9 +69,10 @@ async def test_a_client_that_cannot_prove_itself_is_turned_away(
     ("fields", "error"),
     [
         ({"grant_type": "password"}, "unsupported_grant_type"),
-        ({"grant_type": "refresh_token"}, "unsupported_grant_type"),
+        ({"grant_type": "refresh_token"}, "invalid_grant"),
+        ({"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange"}, "unsupported_grant_type"),
         ({"grant_type": ""}, "invalid_request"),
-        ({**ITSELF, "resource": "rating"}, "invalid_target"),
+        ({**ITSELF, "resource": "nowhere"}, "invalid_target"),
         ({**ITSELF, "client_id": "department.health"}, "invalid_request"),
         ({**ITSELF, "client_secret": "also here"}, "invalid_request"),
     ],

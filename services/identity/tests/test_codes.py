@@ -5,8 +5,9 @@ import time
 
 import pytest
 from identity.provider import OpenIdProvider
-from identity.testing import CALLBACK, CHALLENGE, VERIFIER, Browser, answered
+from identity.testing import CALLBACK, CHALLENGE, VERIFIER, Browser, answered, claims_of, said
 from yijian_common.tokens import verify
+from yijian_contracts.events.people import SessionsEnded
 
 pytestmark = pytest.mark.postgres
 
@@ -23,13 +24,18 @@ async def test_a_code_gives_tokens_once(browser: Browser) -> None:
     assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
 
 
-async def test_redeeming_it_again_calls_the_first_tokens_back(browser: Browser) -> None:
-    code = await browser.code()
-    access_token = (await browser.redeem(code)).json()["access_token"]
-    headers = {"Authorization": f"Bearer {access_token}"}
-    assert (await browser.http.get("/userinfo", headers=headers)).status_code == 200
+async def test_redeeming_it_again_calls_everything_back_and_says_so(browser: Browser, provider: OpenIdProvider) -> None:
+    code = await browser.code(scope="openid offline_access")
+    tokens = (await browser.redeem(code)).json()
+    assert (await browser.userinfo(tokens)).status_code == 200
     await browser.redeem(code)
-    assert (await browser.http.get("/userinfo", headers=headers)).status_code == 401
+    assert (await browser.userinfo(tokens)).status_code == 401
+    assert (await browser.refresh(tokens)).json()["error"] == "invalid_grant"
+    [ended] = await said(provider, SessionsEnded)
+    claims = claims_of(tokens["access_token"])
+    assert (str(ended.subject), [str(grant) for grant in ended.grants]) == (claims["sub"], [claims["grant"]])
+    await browser.redeem(code)
+    assert len(await said(provider, SessionsEnded)) == 1, "what has ended ends once"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +89,8 @@ async def test_of_a_hundred_at_once_one_succeeds(browser: Browser) -> None:
     statuses = [response.status_code for response in responses]
     assert statuses.count(200) == 1
     assert set(statuses) <= {200, 400, 503}
+    [tokens] = [response.json() for response in responses if response.status_code == 200]
+    assert (await browser.userinfo(tokens)).status_code == 401, "99 replays call the one success back"
 
 
 async def test_codes_lie_hashed(browser: Browser, provider: OpenIdProvider) -> None:
@@ -92,7 +100,7 @@ async def test_codes_lie_hashed(browser: Browser, provider: OpenIdProvider) -> N
 
 
 async def test_without_openid_there_is_no_id_token_and_no_userinfo(browser: Browser) -> None:
-    code = answered(await browser.log_in(scope="profile offline_access"))["code"]
+    code = answered(await browser.log_in(scope="profile"))["code"]
     tokens = (await browser.redeem(code)).json()
     assert "id_token" not in tokens
     assert "refresh_token" not in tokens

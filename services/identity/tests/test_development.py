@@ -72,7 +72,7 @@ async def test_accounts_are_listed_for_tools(browser: Browser) -> None:
     ("body", "status"),
     [
         ({"account": "nobody"}, 404),
-        ({"account": "mother-0001", "audience": "rating"}, 422),
+        ({"account": "mother-0001", "audience": "nowhere"}, 422),
         ({"account": ""}, 422),
         ({}, 422),
         ({"account": "mother-0001", "scope": "admin"}, 422),

@@ -142,8 +142,17 @@ async def test_discovery_names_what_exists_and_nothing_else(browser: Browser) ->
     assert document["issuer"] == "http://identity.test"
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["authorization_response_iss_parameter_supported"] is True
-    for later in ("introspection_endpoint", "revocation_endpoint", "end_session_endpoint", "registration_endpoint"):
-        assert later not in document
-    for name in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri"):
+    assert document["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials"]
+    assert "none" not in document["introspection_endpoint_auth_methods_supported"]
+    for absent in ("end_session_endpoint", "registration_endpoint", "device_authorization_endpoint"):
+        assert absent not in document
+    assert {name for name in document if name.endswith("_endpoint")} == {
+        "authorization_endpoint",
+        "token_endpoint",
+        "userinfo_endpoint",
+        "revocation_endpoint",
+        "introspection_endpoint",
+    }
+    for name in [*(name for name in document if name.endswith("_endpoint")), "jwks_uri"]:
         path = document[name].removeprefix("http://identity.test")
         assert (await browser.http.get(path)).status_code != 404
