@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import typer
 
-from yijian_cli import doctor, platform, provision, topics
+from yijian_cli import departments, doctor, platform, provision, topics
 from yijian_cli.output import Commands
 
 
@@ -39,3 +39,4 @@ app.command()(platform.clean)
 app.command()(doctor.doctor)
 app.command()(topics.topics)
 app.command()(provision.provision)
+app.add_typer(departments.app, name="department")

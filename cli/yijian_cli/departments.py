@@ -1,0 +1,100 @@
+"""`yijian department`: what somebody needs who writes a department's program, in the place of ours or beside it."""
+
+import shlex
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from confluent_kafka.admin import AdminClient
+from yijian_contracts.departments import departments
+from yijian_embedded.errors import PlatformError
+from yijian_embedded.home import make_private_folder
+from yijian_embedded.java import compile_java, java_command
+from yijian_embedded.kafka_access import answers
+from yijian_embedded.platform import Platform
+
+from yijian_cli.output import AsJson, console, print_json
+from yijian_cli.platform import this_platform
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Run a department by a program of your own: its environment, and ours out of the way.",
+)
+
+Code = Annotated[str, typer.Argument(metavar="DEPARTMENT", help="The department's code, e.g. disease-control.")]
+
+
+@app.command()
+def env(code: Code, *, as_json: AsJson = False) -> None:
+    """What a department's program is told: where Kafka is, its own password there, its store and keys.
+
+    For a shell: eval "$(yijian department env disease-control)".
+    """
+    told = this_platform().environment(_known(code))
+    if as_json:
+        print_json(told)
+        return
+    for name, value in told.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def stop(code: Code, *, as_json: AsJson = False) -> None:
+    """Stop the department's program; tasks wait for it in Kafka."""
+    platform = this_platform()
+    was_running = platform.process(_known(code)) is not None
+    platform.stop_service(code)
+    if as_json:
+        print_json({"department": code, "stopped": was_running})
+        return
+    console.print(f"{code} is stopped; `yijian department start {code}` starts it again.", highlight=False)
+
+
+@app.command()
+def start(code: Code, *, as_json: AsJson = False) -> None:
+    """Start the department's own program, and wait until it is ready."""
+    platform = _up()
+    platform.start_service(_known(code))
+    if as_json:
+        print_json({"department": code, "started": True})
+        return
+    console.print(f"{code} is at work.", highlight=False)
+
+
+@app.command()
+def java(
+    code: Code,
+    source: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A Java file; its class has its name.")],
+) -> None:
+    """Compile a Java file and run it in the department's place until Ctrl-C; its one argument is a folder to keep."""
+    platform = _up()
+    folder = make_private_folder(platform.home.folder / "java" / _known(code))
+    with TemporaryDirectory(prefix="yijian-java-") as classes:
+        compile_java(platform.home, source, into=Path(classes))
+        platform.stop_service(code)
+        console.print(
+            f"{source.name} is {code} now and keeps what it knows in {folder}. Ctrl-C ends it.", soft_wrap=True
+        )
+        command = java_command(platform.home, source.stem, str(folder), classes=Path(classes))
+        told = platform.environment(code)
+        with subprocess.Popen(command, env=told) as program, suppress(KeyboardInterrupt):  # noqa: S603 - our own words
+            program.wait()
+    console.print(f"Tasks wait in Kafka now; `yijian department start {code}` starts our own program.", soft_wrap=True)
+    raise typer.Exit(max(program.returncode, 0))
+
+
+def _known(code: str) -> str:
+    if code not in departments():
+        raise PlatformError(f"no department is called {code!r}: they are {', '.join(departments())}")
+    return code
+
+
+def _up() -> Platform:
+    platform = this_platform()
+    if not answers(AdminClient(platform.kafka_admin.client_config())):
+        raise PlatformError("Kafka does not answer: run `yijian up` first")
+    return platform
