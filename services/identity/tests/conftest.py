@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from identity.main import MIGRATIONS, build_app, open_provider
 from identity.provider import OpenIdProvider
 from identity.settings import IdentitySettings
 from identity.testing import Browser, Running
+from identity.wallet.testing import City, open_city
 from pydantic import SecretStr
 from yijian_common import database
 from yijian_common.crypto import new_key_file
@@ -117,11 +119,10 @@ async def provider(opened: Opened) -> AsyncIterator[OpenIdProvider]:
     """identity as it is after its first start."""
     async with database.open_pool(opened.provider.settings, planner=PLANNER_SETTINGS) as pool:
         await pool.execute(
-            "TRUNCATE login_failures, login_sessions, grants, authorization_codes, loaded_files, client_secrets,"
+            "TRUNCATE login_failures, login_sessions, authorization_codes, loaded_files, client_secrets,"
             " inbox, outbox, outbox_unsent, dead_letter, incident, idempotency_keys, holder, case_holder, guardian,"
             " document, document_look, presentation, identifier_lookup, erased_person, erased_message"
         )
-        await pool.execute("UPDATE people SET signed_out_at = NULL")
         await pool.execute("DELETE FROM people WHERE account != ALL($1)", [person["account"] for person in PEOPLE])
         await pool.executemany("INSERT INTO client_secrets VALUES ($1, $2)", opened.secret_hashes)
         store = PostgresStore(pool, sealer=KeyringSealer(opened.provider.keyring))
@@ -148,6 +149,12 @@ async def new_browser(provider: OpenIdProvider) -> AsyncIterator[Callable[..., B
 @pytest.fixture
 def browser(new_browser: Callable[..., Browser]) -> Browser:
     return new_browser()
+
+
+@pytest.fixture
+async def city(provider: OpenIdProvider, browser: Browser, tmp_path: Path) -> City:
+    """identity with a family, a stranger and officials."""
+    return await open_city(provider, browser.http, tmp_path)
 
 
 def environment(settings: IdentitySettings, url: str, *, database_url: str) -> dict[str, str]:

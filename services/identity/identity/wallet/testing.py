@@ -1,18 +1,30 @@
 """For tests: a family and what departments issue to it, told to the wallet as approval tells it."""
 
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from yijian_contracts.cloudevents import CloudEvent, encode
+import httpx
+from yijian_contracts.cloudevents import CloudEvent, decode, encode
 from yijian_contracts.departments import get_department
-from yijian_contracts.events import DocumentIssued, DocumentOwner, Event, IssuedParts, RelationParts, RelationRegistered
+from yijian_contracts.events import (
+    DocumentIssued,
+    DocumentOwner,
+    DocumentShown,
+    Event,
+    IssuedParts,
+    RelationParts,
+    RelationRegistered,
+)
 from yijian_contracts.identifiers import make_citizen_id, make_licence_identifier
 from yijian_messaging import Decoded, Message, Record, Rejected
 
+from identity.accounts import load_accounts
 from identity.provider import OpenIdProvider
 from identity.wallet.arrivals import record_arrivals
 from identity.wallet.consumers import decode_arrival
@@ -104,3 +116,85 @@ async def arrive(provider: OpenIdProvider, *events: Event) -> list[Rejected]:
     """Hand these events to the wallet as one batch."""
     async with provider.store.transaction() as transaction:
         return await record_arrivals(transaction, [message(event) for event in events], keyring=provider.keyring)
+
+
+HEAD = {
+    "kind": "official",
+    "name": "负责人",
+    "area": "990100000000",
+    "department": "health",
+    "matters": ["B1", "B2"],
+    "role": "HEAD",
+}
+
+
+@dataclass
+class City:
+    """identity with a family, a stranger and officials, each with their tokens."""
+
+    provider: OpenIdProvider
+    http: httpx.AsyncClient
+    case: Case
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    async def token(self, account: str, audience: str = "identity") -> str:
+        answer = await self.http.post("/dev/token", json={"account": account, "audience": audience})
+        return str(answer.raise_for_status().json()["access_token"])
+
+    async def call(self, account: str | None, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = dict(more.pop("headers", {}))
+        if account is not None:
+            if account not in self.tokens:
+                self.tokens[account] = await self.token(account)
+            headers["Authorization"] = f"Bearer {self.tokens[account]}"
+        return await self.http.request(method, path, headers=headers, **more)
+
+    async def documents(self, account: str) -> list[dict[str, Any]]:
+        answer = await self.call(account, "GET", "/v1/documents")
+        items: list[dict[str, Any]] = answer.raise_for_status().json()["items"]
+        return items
+
+    async def certificate(self, *also: Event) -> UUID:
+        """The child is registered and has a birth certificate."""
+        event = self.case.document(number="Z991234567")
+        await arrive(self.provider, event, self.case.relation(), *also)
+        return event.event_id
+
+    async def present(self, account: str, identity: UUID, **body: Any) -> httpx.Response:
+        """Ask for a link to show a document by."""
+        headers = {"Idempotency-Key": body.pop("key", uuid4().hex)}
+        path = f"/v1/documents/{identity}/presentations"
+        return await self.call(account, "POST", path, json={"purpose": "入学报名"} | body, headers=headers)
+
+    async def shown(self) -> list[DocumentShown]:
+        """What was told to the ledger, in order."""
+        rows = await self.provider.store.unsent(range(16), 1000)
+        events = [
+            decode([(name, text.encode()) for name, text in row.message.headers.items()], row.message.value).data
+            for row in sorted(rows, key=lambda row: row.row)
+        ]
+        return [event for event in events if isinstance(event, DocumentShown)]
+
+
+async def open_city(provider: OpenIdProvider, http: httpx.AsyncClient, folder: Path) -> City:
+    """A family and a stranger, and officials with the right post to revoke a birth certificate, and without."""
+    case = Case()
+    citizens = {
+        "mother-0002": case.mother,
+        "father-0002": case.father,
+        "stranger-0001": citizen_number(date(1990, 1, 1)),
+    }
+    people: list[dict[str, Any]] = [
+        {"kind": "citizen", "account": account, "name": "欧阳一一", "id_no": number, "real_name_level": "L3"}
+        for account, number in citizens.items()
+    ]
+    people += [
+        HEAD | {"account": "head-health"},
+        HEAD | {"account": "head-elsewhere", "matters": ["B9"]},
+        HEAD | {"account": "officer-health", "role": "OFFICER"},
+        HEAD | {"account": "head-police", "department": "public-security", "matters": ["B2", "B4"]},
+    ]
+    path = folder / "people.jsonl"
+    path.write_text("\n".join(json.dumps(person) for person in people))
+    await load_accounts(provider.pool, provider.keyring, path, allow_fictitious=True)
+    return City(provider, http, case)
