@@ -7,6 +7,7 @@ import pymerkle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yijian_ledger.builder import FullTile, TreeBuilder, open_widths
 from yijian_ledger.compact_range import CompactRange, perfect_root
 from yijian_ledger.proofs import (
     ProofError,
@@ -245,3 +246,26 @@ def test_the_ranges_of_an_inclusion_proof_cover_the_tree_beside_the_leaf():
             spans = sorted([*inclusion_ranges(index, size), (index, index + 1)])
             assert (spans[0][0], spans[-1][1]) == (0, size)
             assert all(left[1] == right[0] for left, right in pairwise(spans))
+
+
+@pytest.mark.parametrize("steps", [(1, 254, 1, 1), (256,), (700, 1), (65_535, 1, 1), (65_800,)])
+def test_a_builder_hands_out_the_trees_tiles_and_goes_on_from_any_size(steps: tuple[int, ...]):
+    tree = Tree(sum(steps))
+    builder = TreeBuilder()
+    full: dict[tuple[int, int], FullTile] = {}
+    edge = CompactRange()
+    for step in steps:
+        for tile in builder.extend(tree.leaves[edge.size : edge.size + step]):
+            full[tile.level, tile.index] = tile
+        edge.extend(tree.leaves[edge.size : edge.size + step])
+        assert (builder.size, builder.root()) == (edge.size, edge.root())
+        roots = [tree.leaves, *([t.root for k, t in sorted(full.items()) if k[0] == level] for level in range(2))]
+        widths = open_widths(edge.size)
+        tails = [roots[level][edge.size // WIDTH**level - width :][:width] for level, width in enumerate(widths)]
+        builder = TreeBuilder(edge.size, tails)
+    assert sorted(full) == sorted((t.level, t.index) for t in tiles_of(sum(steps)) if t.is_full)
+    for (level, index), tile in full.items():
+        assert level or list(tile.hashes) == tree.leaves[index * WIDTH : (index + 1) * WIDTH]
+        assert perfect_root(list(tile.hashes)) == tile.root
+    with pytest.raises(ValueError, match="open tiles"):
+        TreeBuilder(3, [[]])

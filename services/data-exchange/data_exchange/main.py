@@ -17,13 +17,18 @@ from yijian_common.messages import kafka_connection, tuning
 from yijian_common.process import StartError, run
 from yijian_common.sealer import KeyringSealer
 from yijian_common.settings import Role, load_settings
+from yijian_ledger.keys import PrivateKey, SigningKeyError, read_private_key, read_public_key
 from yijian_messaging import Component, Relay
 from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
 from data_exchange import routes_ledger
 from data_exchange.consumers import disclosures_consumer
+from data_exchange.ledger_watch import LedgerWatch
 from data_exchange.parts import Parts
 from data_exchange.settings import DataExchangeSettings
+from data_exchange.signer import Signer
+from data_exchange.witness_client import WitnessClient
+from data_exchange.witnessing import Feeder, witness_objects
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 ROUTERS: tuple[APIRouter, ...] = (routes_ledger.routes,)
@@ -56,11 +61,43 @@ async def build(settings: DataExchangeSettings, stack: AsyncExitStack) -> tuple[
     if settings.plays(Role.WORKER):
         components += [
             disclosures_consumer(store, keyring=keyring, kafka=kafka, tuning=tuning(settings)),
+            *await _signing(settings, store, pool, stack),
+            LedgerWatch(store, pool),
             IdempotencyPurge(pool),
         ]
     if settings.plays(Role.RELAY):
         components.append(Relay(store=store, kafka=kafka, tuning=tuning(settings)))
     return app, components
+
+
+async def _signing(
+    settings: DataExchangeSettings, store: PostgresStore, pool: database.Pool, stack: AsyncExitStack
+) -> list[Component]:
+    """What signs, and what has the witness cosign; nothing where there is no key to sign with."""
+    if settings.ledger_key_file is None:
+        return []
+    try:
+        key = read_private_key(settings.ledger_key_file)
+        witness = await _witness(settings, key, stack)
+    except SigningKeyError as error:
+        raise StartError(f"{error}.") from None
+    signer = Signer(
+        store,
+        pool,
+        key,
+        source=settings.service,
+        instance=settings.instance or None,
+        objects=partial(witness_objects, witness=witness) if witness else None,
+    )
+    return [signer, Feeder(store, pool, witness, leads=lambda: signer.leads)] if witness else [signer]
+
+
+async def _witness(settings: DataExchangeSettings, key: PrivateKey, stack: AsyncExitStack) -> WitnessClient | None:
+    if settings.witness_url is None or settings.witness_public_key_file is None:
+        return None
+    http = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
+    public = read_public_key(settings.witness_public_key_file)
+    return WitnessClient(http, settings.witness_url, witness=public, log=key.public)
 
 
 def _keyring(settings: DataExchangeSettings) -> Keyring:

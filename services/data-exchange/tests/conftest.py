@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from yijian_common import telemetry
 from yijian_common.crypto import new_key_file
 from yijian_common.settings import Environment
 from yijian_common.testing import Issuer
+from yijian_embedded.platform import Platform
 from yijian_embedded.testing import FreshDatabase
 
 AUDIENCE = "data-exchange"
@@ -87,6 +89,13 @@ def _logging_as_in_production(settings: DataExchangeSettings) -> Iterator[None]:
     finally:
         root.handlers[:], root.level = before[0], before[1]
         structlog.configure(**before[2])
+
+
+@pytest.fixture
+def superuser(platform: Platform, service: Service) -> str:
+    """The address of the service's database for the server's administrator."""
+    name = urlsplit(service.settings.database_url.get_secret_value()).path
+    return urlunsplit(urlsplit(platform.postgres_admin_url)._replace(path=name))
 
 
 @pytest.fixture

@@ -1,0 +1,21 @@
+"""What data-exchange refuses, as nouns."""
+
+from yijian_common.errors import Conflict, NotFound
+
+
+class LeafNotFound(NotFound):
+    name = "leaf-not-found"
+    title = "账本中没有这一条"
+    advice = "请核对编号；刚刚发生的数据提供要等几秒钟才会记入账本。"
+
+
+class TileNotFound(NotFound):
+    name = "tile-not-found"
+    title = "账本还没有这么长"
+    advice = "请按最新的签名状态（/checkpoint）计算需要哪些部分。"
+
+
+class NotSignedYet(Conflict):
+    name = "not-signed-yet"
+    title = "账本还没有为它签名"
+    advice = "记录已经写入账本，签名通常在一秒之内完成，请稍后再试。"
