@@ -46,9 +46,7 @@ def form_of(family: Family) -> dict[str, Any]:
         },
         "services": {"social_security_card": True, "parenting_guidance": True},
         "consents": {
-            "mother_auth": _signature(family, 1),
-            "father_auth": _signature(family, 2),
-            "data_share": ["health", "human-resources", "medical-insurance", "taxation"],
+            "agreed": ["card-notice", "payment-account", "benefit-account", "parenting-guidance"],
             "signed_at": f"{family.today.isoformat()}T09:00:00+08:00",
         },
     }

@@ -41,7 +41,7 @@ _VERDICTS = {_S.RETURNED_FOR_CORRECTION, _S.DECIDED_APPROVED, _S.DECIDED_DENIED,
 NEXT: dict[TaskState, set[TaskState]] = {
     _S.DRAFT: {_S.SUBMITTED, _S.NOT_NEEDED, _S.BLOCKED} | _ENDS,
     _S.SUBMITTED: {_S.ACCEPTED, _S.REJECTED_ACCEPTANCE, _S.RETURNED_FOR_CORRECTION} | _ENDS,
-    _S.RETURNED_FOR_CORRECTION: {_S.SUBMITTED, _S.NOT_NEEDED} | _ENDS,
+    _S.RETURNED_FOR_CORRECTION: {_S.SUBMITTED, _S.DRAFT, _S.NOT_NEEDED} | _ENDS,
     _S.ACCEPTED: {_S.IN_REVIEW, _S.SUSPENDED} | _ENDS,
     _S.IN_REVIEW: {_S.SUSPENDED, _S.REJECTED_ACCEPTANCE} | _VERDICTS | _ENDS,
     _S.SUSPENDED: {_S.IN_REVIEW} | _ENDS,
@@ -111,7 +111,8 @@ class Consent(msgspec.Struct, frozen=True, omit_defaults=True):
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """One matter for one child, or for the whole application. Times are UTC instants.
 
-    `consents` are the bases that it rests on beside the law: it is sent when all who are asked agreed to each.
+    `consents` are the bases that it rests on beside the law: it is sent when all who are asked agreed to each. `held`
+    marks a draft that is ready and waits for the ledger alone.
     `digests` tell answers apart, one for each attempt that was answered; they are keyed, since an answer is personal.
     """
 
@@ -124,6 +125,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     mode: TaskMode = TaskMode.DECIDE
     needs_person: tuple[str, ...] = ()
     state: TaskState = TaskState.DRAFT
+    held: bool = False
     attempt: int = 1
     form_revision: int = 1
     requested_at: datetime | None = None
@@ -169,6 +171,11 @@ class Application(msgspec.Struct, frozen=True, omit_defaults=True):
     def consents_of(self, task: Task) -> tuple[Consent, ...]:
         """What a task rests on."""
         return tuple(consent for consent in self.consents if consent.basis in task.consents)
+
+    @property
+    def held(self) -> bool:
+        """Whether something waits for the ledger alone."""
+        return any(task.held and task.state is TaskState.DRAFT for task in self.tasks)
 
     def with_task(self, changed: Task) -> "Application":
         tasks = tuple(changed if task.key == changed.key else task for task in self.tasks)

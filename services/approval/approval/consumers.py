@@ -1,18 +1,24 @@
-"""Kafka in: one action."""
+"""Kafka in: one action each."""
 
 from functools import partial
+from typing import TypeVar
 
 from yijian_common.database import Connection
 from yijian_contracts import cloudevents
 from yijian_contracts.cloudevents import CloudEvent, UndecodableError
 from yijian_contracts.departments import departments
-from yijian_contracts.events import TaskAnswered, TaskReceived, TaskUnprocessable
+from yijian_contracts.events import CheckpointSigned, Event, TaskAnswered, TaskReceived, TaskUnprocessable
+from yijian_contracts.topics import CHECKPOINTS
 from yijian_messaging import Consumer, Decoded, KafkaSettings, Record, Store, Tuning
 
+from approval.actions.coverage import record_checkpoints
 from approval.actions.results import Said, record_task_results
 from approval.effects import Effects
 
+E = TypeVar("E", bound=Event)
+
 GROUP = "approval.results"
+CHECKPOINTS_GROUP = "approval.checkpoints"
 
 
 def results_consumer(
@@ -28,6 +34,31 @@ def results_consumer(
         handle=partial(record_task_results, effects=effects),
         tuning=tuning,
     )
+
+
+def checkpoints_consumer(
+    store: Store[Connection], *, kafka: KafkaSettings, tuning: Tuning
+) -> Consumer[CloudEvent[CheckpointSigned], Connection]:
+    """Reads how far the ledger has come."""
+    return Consumer(
+        group=CHECKPOINTS_GROUP,
+        topics=[CHECKPOINTS],
+        store=store,
+        kafka=kafka,
+        decode=partial(decode_from, CheckpointSigned),
+        handle=record_checkpoints,
+        tuning=tuning,
+    )
+
+
+def decode_from(kind: type[E], record: Record) -> Decoded[CloudEvent[E]]:
+    """An event of the one kind that its topic carries. Raises `UndecodableError`."""
+    event = cloudevents.decode(record.headers, record.value)
+    data = event.data
+    if not isinstance(data, kind):
+        raise UndecodableError(f"{type(data).__name__} does not belong on this topic")
+    content = CloudEvent(id=event.id, source=event.source, time=event.time, data=data, traceparent=event.traceparent)
+    return Decoded(id=event.id, content=content, traceparent=event.traceparent)
 
 
 def decode_result(record: Record) -> Decoded[CloudEvent[Said]]:

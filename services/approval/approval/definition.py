@@ -18,7 +18,8 @@ Where = dict[Name, str]
 
 CHILD = "CHILD"
 APPLICANT = "APPLICANT"
-"""Roles that have no number of their own in the form: a child gets one midway, and one of the others applies."""
+GUARDIANS = "GUARDIANS"
+"""Roles that have no number of their own in the form: a child gets one midway, and others apply or are guardians."""
 
 _MINUTES = {"MINUTE": 1, "HOUR": 60, "NATURAL_DAY": 60 * 24, "WORKING_DAY": 60 * 24, "MONTH": 60 * 24 * 31}
 
@@ -55,11 +56,30 @@ class SettingDefinition(_Part):
         return ", ".join(self.values) if self.values else f"what fits {self.pattern or '1 to 200 characters'}"
 
 
-class BasisDefinition(_Part):
-    """Why fields may be given away: a law with its clause, or a consent with its purpose."""
+class LawDefinition(_Part):
+    """A law that allows to give fields away, with its clause."""
 
-    kind: Literal["LAW", "CONSENT"]
+    kind: Literal["LAW"]
     reference: Text
+
+
+class ConsentDefinition(_Part):
+    """A consent that allows to give fields away: `reference` is its purpose, `text` what its givers read in full.
+
+    `givers` are roles: APPLICANT for the role that applies, GUARDIANS for those that the form names of the parties'
+    guardians, who speak for the children too, or a role with a number. Who takes no part is not asked.
+    """
+
+    kind: Literal["CONSENT"]
+    reference: Text
+    version: int = Field(ge=1)
+    text: Annotated[str, StringConstraints(min_length=20, max_length=2000, strip_whitespace=True)]
+    term: Duration
+    givers: tuple[Code, ...] = Field(min_length=1)
+
+
+BasisDefinition = Annotated[LawDefinition | ConsentDefinition, Field(discriminator="kind")]
+"""Why fields may be given away."""
 
 
 class NeedDefinition(_Part):
@@ -159,16 +179,19 @@ class PartiesDefinition(_Part):
 
     `concerns` names the roles that a part of the form is about, a longer pointer before a shorter one; APPLICANT stands
     for the role that applies, CHILD for the child. What it leaves out is about every role with a number. `guardians`
-    are the roles that may see what is about a child.
+    are the roles that may see what is about a child; `titles` are what residents call the roles.
     """
 
     applicant: Pointer
     numbers: dict[Code, Pointer]
+    titles: dict[Code, Text]
     guardians: tuple[Code, ...] = ()
     concerns: dict[Pointer, Annotated[tuple[Code, ...], Field(min_length=1)]] = {}
 
 
 class FormDefinition(_Part):
+    """The form. `consents` is its list of the bases that the applicant agrees to."""
+
     json_schema: dict[str, Any] = Field(alias="schema")
     children: Pointer | None = None
     order: Name | None = None

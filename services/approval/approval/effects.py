@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from yijian_common.crypto import DataKey, Keyring
@@ -20,21 +20,33 @@ from yijian_contracts.events import (
 from yijian_messaging import Outgoing, Transaction
 
 from approval import rows, telling
-from approval.application import Task
+from approval.application import ConsentState, Task
 from approval.claims import claim_values_of_answer
+from approval.consent_rows import Change, update_consents
+from approval.coverage import Coverage
 from approval.disclosure import disclose
-from approval.engine import CancelTask, Complete, Deliver, OpenIncident, RequestTask, Withdraw, task_id
+from approval.due import next_look
+from approval.engine import (
+    CancelTask,
+    ChangeConsent,
+    Complete,
+    Deliver,
+    OpenIncident,
+    RequestTask,
+    Withdraw,
+    task_id,
+)
+from approval.holding import hold_back
 from approval.life_event import LifeEvent
 from approval.life_events_registry import LifeEvents
 from approval.rows import Answer, Form, Held
 
 SOURCE = "approval"
-# An unanswered task is asked again well before its record expires with the topic (8 days).
-RESEND_AFTER = timedelta(days=6)
+CONSENTS_GATE = "consents"
 
 
-def outgoing(event: Event, traceparent: str | None) -> Outgoing:
-    """An event as the outbox takes it."""
+def outgoing(event: Event, traceparent: str | None, *, gate: str | None = None) -> Outgoing:
+    """An event as the outbox takes it; with a `gate` it is sent only while that is open."""
     encoded = encode(event, source=SOURCE, traceparent=traceparent)
     return Outgoing(
         id=encoded.id,
@@ -43,6 +55,7 @@ def outgoing(event: Event, traceparent: str | None) -> Outgoing:
         headers=encoded.headers,
         value=encoded.value,
         personal="personal" in type(event).model_fields,
+        gate=gate,
     )
 
 
@@ -64,10 +77,11 @@ class _Work:
     incidents: list[OpenIncident] = field(default_factory=list)
     claims: list[tuple[bytes, UUID]] = field(default_factory=list)
     over: list[UUID] = field(default_factory=list)
+    consents: list[Change] = field(default_factory=list)
     next_looks: dict[UUID, datetime | None] = field(default_factory=dict)
 
-    def say(self, event: Event, held: Held) -> None:
-        self.messages.append(outgoing(event, held.traceparent))
+    def say(self, event: Event, held: Held, *, gate: str | None = None) -> None:
+        self.messages.append(outgoing(event, held.traceparent, gate=gate))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,13 @@ class Effects:
 
     life_events: LifeEvents
     keyring: Keyring
+    coverage: Coverage
+
+    def hold_back(self, changed: Sequence[Held], *, at: datetime) -> None:
+        """While the ledger is behind, nothing is requested that was not requested before."""
+        if self.coverage.behind(at):
+            for held in changed:
+                held.application, held.effects, held.entries = hold_back(held.application, held.effects, held.entries)
 
     async def carry_out(
         self,
@@ -89,10 +110,12 @@ class Effects:
         """Write applications that changed, with everything that follows from it.
 
         `forms` are those the caller has at hand; others are read. With `new` the applications' own rows are there
-        already.
+        already, and were held back before they were written.
         """
         if not changed:
             return
+        if not new:
+            self.hold_back(changed, at=at)
         connection = transaction.connection
         known = dict(forms or {}) | await self._missing_forms(connection, changed, forms or {})
         work = _Work()
@@ -101,6 +124,7 @@ class Effects:
             self._apply(held, life_event, known, work, at)
         if not new:
             await rows.update_applications(connection, changed, work.next_looks)
+            await update_consents(connection, work.consents, at=at)
         await rows.insert_entries(connection, changed)
         await _insert_disclosures(connection, work.disclosures)
         await self._claim(transaction, work)
@@ -148,6 +172,8 @@ class Effects:
                     self._request(held, task, life_event, forms[application.id, task.form_revision], work, again=again)
                 case CancelTask(task=task, reason=reason):
                     self._cancel(held, task, reason, work, at)
+                case ChangeConsent():
+                    self._change_consent(held, effect, life_event, work, at)
                 case Complete():
                     work.say(telling.application_completed(held, life_event), held)
                     work.next_looks[application.id] = None
@@ -169,9 +195,20 @@ class Effects:
             ApplicationProgressed(application_id=application.id, version=application.version, progressed_at=at), held
         )
 
+    def _change_consent(
+        self, held: Held, change: ChangeConsent, life_event: LifeEvent, work: _Work, at: datetime
+    ) -> None:
+        work.consents.append((held.application.id, change))
+        work.next_looks[held.application.id] = next_look(held.application, at)
+        if change.consent.state is ConsentState.GIVEN and change.means is not None:
+            given = telling.consent_given(held, change.consent, life_event, means=change.means, at=at)
+            work.say(given, held)
+
     def _request(self, held: Held, task: Task, life_event: LifeEvent, form: Form, work: _Work, *, again: bool) -> None:
         given = disclose(life_event, task.matter, task.child, form, held.outputs())
-        work.say(telling.task_requested(held, task, given), held)
+        if not set(given.disclosed.consents) <= set(task.consents):
+            raise AssertionError(f"{task.key} would be sent without a consent that it rests on")
+        work.say(telling.task_requested(held, task, given), held, gate=CONSENTS_GATE if task.consents else None)
         if again:
             return
         disclosed = telling.data_disclosed(held, task, given, life_event)
@@ -214,8 +251,15 @@ async def _insert_disclosures(connection: Connection, disclosures: Sequence[_Dis
         return
     await connection.execute(
         """
-        INSERT INTO disclosure (task_id, application_id, department, matter, parts, disclosed_at)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+        WITH disclosed AS (
+            INSERT INTO disclosure (task_id, application_id, department, matter, parts, disclosed_at)
+            SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+            RETURNING task_id, disclosed_at
+        )
+        INSERT INTO disclosure_uncovered (task_id, disclosed_at)
+        SELECT task_id, disclosed_at FROM disclosed d
+        -- As a value and not as NOT EXISTS, it is a look-up for each and never a reading of the whole table.
+        WHERE (SELECT e.disclosure_id FROM disclosure_covered_early e WHERE e.disclosure_id = d.task_id) IS NULL
         """,
         [row.event.task_id for row in disclosures],
         [row.event.application_id for row in disclosures],

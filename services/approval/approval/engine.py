@@ -58,6 +58,7 @@ __all__ = [
     "Withdraw",
     "answer",
     "correct",
+    "proceed",
     "receive",
     "report_unprocessable",
     "resend",
@@ -267,6 +268,14 @@ def resend(application: Application, *, unanswered_since: datetime, at: datetime
         if silent and may_be_sent(application, task, at):
             step.effects.append(RequestTask(task, again=True))
             step.note(EntryKind.TASK_RESENT, at, task=task.key, actor="approval")
+    return step
+
+
+def proceed(application: Application, *, at: datetime) -> Step:
+    """What was held may be requested now."""
+    step = Step(application)
+    if application.status is ApplicationStatus.IN_PROGRESS:
+        settle(step, at)
     return step
 
 

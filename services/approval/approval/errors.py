@@ -39,6 +39,24 @@ class NotYourApplication(Forbidden):
     advice = "请用申请表中申请人（母亲或父亲）本人的账号登录后提交。"
 
 
+class AuthorisationRefused(Unprocessable):
+    name = "authorisation-refused"
+    title = "授权不能使用"
+    advice = "授权由父母中的另一方以短信验证码作出，10分钟内有效，只能由其授权的人用于一份申请。请由对方重新授权。"
+
+
+class AuthorisationUsed(Conflict):
+    name = "authorisation-used"
+    title = "这份授权已经用过"
+    advice = "每份授权只能使用一次。请由对方重新授权。"
+
+
+class NotYourConsent(Unprocessable):
+    name = "not-your-consent"
+    title = "这项同意不由您作出"
+    advice = "只能答复向您本人征求的同意，见 GET /v1/applications/{id}/consents 中 mine 为 true 的各项。"
+
+
 class AlreadyApplied(Conflict):
     name = "already-applied"
     title = "已经有一份在办的申请"

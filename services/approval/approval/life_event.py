@@ -17,6 +17,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from approval.checked import Problem
+from approval.consents import Consentable, build_consents
 from approval.definition import GuideDefinition, LifeEventDefinition, PartiesDefinition
 from approval.form_schema import FormSchema, parse_pointer, pointers, schema_at
 from approval.graph import longest_path
@@ -51,8 +52,8 @@ class Claim:
 class LifeEvent:
     """A life event as one city runs it. `expected` is the longest path through the matters' promises.
 
-    `children` is the place of the form's list of newborns, `order` the member that numbers them; `numbers` are the
-    places of identity numbers (``*`` for each child).
+    `children` is the place of the form's list of newborns, `order` the member that numbers them; `agreed` is that of
+    the list of what the applicant agrees to; `numbers` are the places of identity numbers (``*`` for each child).
     """
 
     code: str
@@ -65,11 +66,13 @@ class LifeEvent:
     form_schema: dict[str, Any]
     settings: Mapping[str, str]
     matters: Mapping[str, Matter]
+    consents: Mapping[str, Consentable]
     guide: GuideDefinition
     claims: tuple[Claim, ...]
     parties: PartiesDefinition
     children: tuple[str, ...] | None
     order: str
+    agreed: tuple[str, ...]
     numbers: tuple[tuple[str, ...], ...]
     schema: FormSchema = field(repr=False, compare=False)
     error_rules: FormRules = field(repr=False, compare=False)
@@ -170,11 +173,13 @@ def _parts(definition: LifeEventDefinition, settings: dict[str, str], *, allow_f
         "form_schema": definition.form.json_schema,
         "settings": settings,
         "matters": matters,
+        "consents": build_consents(definition, matters.values()),
         "guide": definition.guide,
         "claims": tuple(_claim(claim.name, len(claim.values), claim.answer) for claim in definition.claims),
         "parties": definition.parties,
         "children": parse_pointer(children) if children else None,
         "order": definition.form.order or "order",
+        "agreed": parse_pointer(definition.form.consents or ""),
         "numbers": tuple(
             parse_pointer(place)
             for place in pointers(definition.form.json_schema)

@@ -11,6 +11,7 @@ from yijian_contracts.departments import departments
 from yijian_contracts.identifiers import is_uscc
 
 from approval.checked import Checked, Problem, choose, under
+from approval.consent_checks import check_consents
 from approval.definition import APPLICANT, CHILD, LifeEventDefinition, MatterDefinition, NeedDefinition, Where
 from approval.form_checks import check_schema, formats_of
 from approval.form_schema import parse_pointer, pointers, schema_at
@@ -42,6 +43,8 @@ def shape_problems(error: ValidationError) -> Iterator[Problem]:
         path = tuple(
             step for step in mistake["loc"] if isinstance(step, int) or not step.startswith(("constrained", "["))
         )
+        if path[:1] == ("bases",) and path[2:3] in (("LAW",), ("CONSENT",)):
+            path = path[:2] + path[3:]
         name = next((str(step) for step in reversed(path) if isinstance(step, str)), "")
         match mistake["type"]:
             case "missing":
@@ -173,7 +176,6 @@ def _check_fields(checked: Checked) -> None:
             if not checked.holds(group.where):
                 continue
             names.update(list(group.fields))
-            _check_consent(checked, matter, group.basis, path)
             for name, source in group.fields.items():
                 place = (*path, "fields", name)
                 if names[name] > 1:
@@ -207,20 +209,6 @@ def _check_unused_bases(checked: Checked, used: set[str]) -> None:
             checked.wrong(
                 ("bases", basis), f"no field rests on the basis {basis}", "remove it or name it where it is meant"
             )
-
-
-def _check_consent(checked: Checked, matter: MatterDefinition, basis: str, path: Path) -> None:
-    declared = checked.definition.bases.get(basis)
-    consents = checked.definition.form.consents
-    if declared is None or declared.kind != "CONSENT":
-        return
-    part = schema_at(checked.form, (*parse_pointer(consents), "*")) if consents else None
-    if part is None or matter.department not in part.get("enum", ()):
-        checked.wrong(
-            (*path, "basis"),
-            f"{matter.code} rests on a consent that the form cannot give to {matter.department}",
-            f"name the list of consents as form.consents and {matter.department!r} among what it may hold",
-        )
 
 
 def _check_pointer(checked: Checked, matter: MatterDefinition, source: str, place: Path) -> None:
@@ -344,4 +332,5 @@ _CHECKS: tuple[Callable[[Checked], None], ...] = (
     check_rules,
     _check_results,
     _check_parties_and_claims,
+    check_consents,
 )

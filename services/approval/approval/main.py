@@ -1,6 +1,7 @@
 """Wiring: which parts a process of approval has, by the roles it plays."""
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -19,14 +20,17 @@ from yijian_common.settings import Role, load_settings
 from yijian_messaging import Component, Relay
 from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
-from approval.actions.submission import Keys
-from approval.consumers import results_consumer
+from approval.consumers import checkpoints_consumer, results_consumer
+from approval.coverage import Coverage
 from approval.effects import Effects
 from approval.intake import Intake
+from approval.keys import Keys
 from approval.life_event_checks import LifeEventError
 from approval.life_events_registry import LifeEvents
+from approval.parts import Parts
 from approval.progress import Progress
-from approval.routes import Parts, routes
+from approval.routes import routes
+from approval.routes_consents import consent_routes
 from approval.settings import ApprovalSettings
 from approval.sweeper import Sweeper
 
@@ -43,15 +47,17 @@ async def build(settings: ApprovalSettings, stack: AsyncExitStack) -> tuple[Fast
     keyring = Keyring.load(settings.key_file, settings.cipher)
     store = PostgresStore(pool, sealer=KeyringSealer(keyring))
     await store.housekeep()
-    effects = Effects(life_events=await _life_events(settings, pool), keyring=keyring)
+    coverage = Coverage(store, limit=timedelta(seconds=settings.ledger_limit_seconds))
+    await coverage.look()
+    effects = Effects(life_events=await _life_events(settings, pool), keyring=keyring, coverage=coverage)
     kafka = kafka_connection(settings)
     intake = Intake(store, effects)
     progress = Progress(kafka)
-    components: list[Component] = []
+    components: list[Component] = [coverage]
     app = create_app(
         settings,
         title="一件 approval",
-        routers=[routes],
+        routers=[routes, consent_routes],
         ready=partial(database.not_ready_because, pool),
         translate=database.problem_of,
     )
@@ -70,6 +76,7 @@ async def build(settings: ApprovalSettings, stack: AsyncExitStack) -> tuple[Fast
     if settings.plays(Role.WORKER):
         components += [
             results_consumer(store, effects=effects, kafka=kafka, tuning=tuning(settings)),
+            checkpoints_consumer(store, kafka=kafka, tuning=tuning(settings)),
             Sweeper(store, effects),
             IdempotencyPurge(pool),
         ]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from yijian_contracts.events import Basis, DisclosedField, DisclosedPart
@@ -11,6 +12,7 @@ from yijian_contracts.events import Basis, DisclosedField, DisclosedPart
 from approval.definition import (
     APPLICANT,
     CHILD,
+    ConsentDefinition,
     DocumentDefinition,
     Duration,
     LifeEventDefinition,
@@ -26,8 +28,8 @@ from approval.form_schema import FormSchema, parse_pointer, title_at
 class Field:
     """One field that a matter receives, from the form (`path`, below the child where `of_child`) or from upstream.
 
-    A field of the form has neither `matter` nor `output`. `concerns` are the roles that it is about, APPLICANT among
-    them for whoever applies.
+    A field of the form has neither `matter` nor `output`. `consent` is the code of its basis where that is a consent.
+    `concerns` are the roles that it is about, APPLICANT among them for whoever applies.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Field:
     matter: str | None
     output: str | None
     basis: Basis
+    consent: str | None
     title: str
     source: str
     concerns: tuple[str, ...]
@@ -90,18 +93,19 @@ class Matter:
             found = self.disclosures[applicant, names] = _disclosed(given, applicant)
         return found
 
-    @property
-    def consents(self) -> tuple[str, ...]:
-        """The purposes that this matter's consent-based fields serve; empty when it rests on law alone."""
-        return tuple(dict.fromkeys(f.basis.reference for f in self.fields if f.basis.kind == "CONSENT"))
+    @cached_property
+    def consented(self) -> tuple[Field, ...]:
+        """The fields that rest on a consent."""
+        return tuple(f for f in self.fields if f.consent is not None)
 
 
 @dataclass(frozen=True)
 class Disclosed:
-    """Fields by the basis that allows to give them, and the same as JSON text."""
+    """Fields by the basis that allows to give them, and the same as JSON text; the consents among the bases by code."""
 
     parts: tuple[DisclosedPart, ...]
     text: str
+    consents: tuple[str, ...]
 
 
 def _disclosed(fields: Sequence[Field], applicant: str) -> Disclosed:
@@ -109,7 +113,8 @@ def _disclosed(fields: Sequence[Field], applicant: str) -> Disclosed:
     for each in fields:
         by_basis.setdefault(each.basis, []).append(each.disclosed(applicant))
     parts = tuple(DisclosedPart(basis=basis, fields=tuple(given)) for basis, given in by_basis.items())
-    return Disclosed(parts, json.dumps([part.model_dump() for part in parts], ensure_ascii=False))
+    consents = tuple(dict.fromkeys(each.consent for each in fields if each.consent is not None))
+    return Disclosed(parts, json.dumps([part.model_dump() for part in parts], ensure_ascii=False), consents)
 
 
 def task_key(matter: str, child: int | None) -> str:
@@ -131,10 +136,9 @@ def build_matter(
         if isinstance(need, str) or holds(need.where, settings)
     )
     fields = tuple(
-        _field(name, source, Basis(kind=basis.kind, reference=basis.reference), definition)
+        _field(name, source, group.basis, definition)
         for group in matter.receives
         if holds(group.where, settings)
-        for basis in (definition.bases[group.basis],)
         for name, source in group.fields.items()
     )
     outputs = {
@@ -162,9 +166,9 @@ def build_matter(
     )
 
 
-def _field(name: str, source: str, basis: Basis, definition: LifeEventDefinition) -> Field:
+def _field(name: str, source: str, code: str, definition: LifeEventDefinition) -> Field:
     if not source.startswith("/"):
-        return _field_of_output(name, source, basis, definition)
+        return _field_of_output(name, source, code, definition)
     children = definition.form.children
     of_child = children is not None and source.startswith(f"{children}/*/")
     return Field(
@@ -173,27 +177,38 @@ def _field(name: str, source: str, basis: Basis, definition: LifeEventDefinition
         of_child=of_child,
         matter=None,
         output=None,
-        basis=basis,
+        basis=_basis(code, definition),
+        consent=_consent(code, definition),
         title=title_at(definition.form.json_schema, parse_pointer(source)) or name,
         source=source,
         concerns=concerned(definition.parties, source),
     )
 
 
-def _field_of_output(name: str, source: str, basis: Basis, definition: LifeEventDefinition) -> Field:
-    code, _, output = source.partition(".")
-    upstream = next(matter for matter in definition.matters if matter.code == code)
+def _field_of_output(name: str, source: str, code: str, definition: LifeEventDefinition) -> Field:
+    upstream_code, _, output = source.partition(".")
+    upstream = next(matter for matter in definition.matters if matter.code == upstream_code)
     return Field(
         name,
         path=(),
         of_child=False,
-        matter=code,
+        matter=upstream_code,
         output=output,
-        basis=basis,
+        basis=_basis(code, definition),
+        consent=_consent(code, definition),
         title=str(upstream.returns[output].get("title", name)),
         source=source,
         concerns=(CHILD,) if upstream.per == "child" else tuple(definition.parties.numbers),
     )
+
+
+def _basis(code: str, definition: LifeEventDefinition) -> Basis:
+    declared = definition.bases[code]
+    return Basis(kind=declared.kind, reference=declared.reference)
+
+
+def _consent(code: str, definition: LifeEventDefinition) -> str | None:
+    return code if isinstance(definition.bases[code], ConsentDefinition) else None
 
 
 def concerned(parties: PartiesDefinition, source: str) -> tuple[str, ...]:

@@ -6,10 +6,11 @@ from pathlib import Path
 from yijian_common import openapi
 
 from approval.routes import routes
+from approval.routes_consents import consent_routes
 
 
 def write(path: Path) -> None:
-    openapi.write(path, title="一件 approval", routers=[routes])
+    openapi.write(path, title="一件 approval", routers=[routes, consent_routes])
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ def plan(life_event: LifeEvent, form: Mapping[str, Any]) -> tuple[PlannedTask, .
     """The tasks of a form in which `check_form` found nothing wrong, in the order of the life event's matters."""
     children = life_event.children_of(form)
     judged = _Judged(
+        form=form,
         children=children,
         positions={order: position for position, order in enumerate(children)},
         conditions=life_event.conditions,
@@ -79,6 +80,7 @@ class _Doubt:
 class _Judged:
     """A form with everything that the rules say about it."""
 
+    form: Mapping[str, Any]
     children: Mapping[int, Mapping[str, Any]]
     positions: Mapping[int, int]
     conditions: Conditions
@@ -99,7 +101,20 @@ def _task(life_event: LifeEvent, matter: Matter, child: int | None, judged: _Jud
         mode=TaskMode.PROVE if prove else TaskMode.DECIDE,
         needs_person=() if prove or not_needed is not None else _reasons(matter, child, judged),
         not_needed=not_needed,
+        consents=()
+        if not_needed is not None
+        else _consents(matter, judged.form, {} if child is None else judged.children[child]),
     )
+
+
+def _consents(matter: Matter, form: Mapping[str, Any], child: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the fields that are filled in rest on; what the form leaves out is not sent and asks for no consent."""
+    given = (
+        field.consent
+        for field in matter.consented
+        if field.matter is not None or field.value_in(child if field.of_child else form) is not None
+    )
+    return tuple(dict.fromkeys(code for code in given if code is not None))
 
 
 def _need(needed: Matter, child: int | None, judged: _Judged) -> Need:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from yijian_contracts.departments import departments
 
-from approval.application import Application, Task
+from approval.application import Application, Task, TaskState
 from approval.engine import Entry
 from approval.life_event import LifeEvent, Matter
+from approval.presentation_consents import consent_text, note, waits_for
 from approval.queries import Received
 from approval.rows import Answer, Held
 from approval.schemas import (
@@ -20,6 +21,11 @@ from approval.schemas import (
     LifeEventSummary,
     MatterOut,
     TaskOut,
+)
+
+HELD = (
+    "为保证每一次向部门提供您的信息都记录在案、可以查证，在授权记录恢复登记之前，暂不向部门发送新的事项。"
+    "您的申请已经受理，恢复后自动继续办理，不需要您做任何事。"
 )
 
 
@@ -53,6 +59,7 @@ def life_event_guide(life_event: LifeEvent) -> LifeEventOut:
         not_included=list(guide.not_included),
         fee=guide.fee,
         matters=[_matter(matter) for matter in life_event.matters.values()],
+        consents=[consent_text(consentable, life_event) for consentable in life_event.consents.values()],
         form_schema=life_event.form_schema,
     )
 
@@ -89,13 +96,17 @@ def application_detail(held: Held, life_event: LifeEvent, received: Mapping[str,
         **application_summary(application).model_dump(),
         name=life_event.name,
         expected_minutes=_minutes(life_event.expected.total_seconds()),
+        held=HELD if application.held else None,
         tasks=[
-            _task(task, life_event, held.answers.get(task.key), received.get(task.key)) for task in application.tasks
+            _task(task, application, life_event, held.answers.get(task.key), received.get(task.key))
+            for task in application.tasks
         ],
     )
 
 
-def _task(task: Task, life_event: LifeEvent, answer: Answer | None, received: Received | None) -> TaskOut:
+def _task(
+    task: Task, application: Application, life_event: LifeEvent, answer: Answer | None, received: Received | None
+) -> TaskOut:
     matter = life_event.matters[task.matter]
     names = {document.code: document.name for document in matter.documents}
     return TaskOut(
@@ -109,8 +120,9 @@ def _task(task: Task, life_event: LifeEvent, answer: Answer | None, received: Re
         mode=task.mode,
         decision=task.decision,
         automatic=task.automatic,
-        reason=task.reason,
+        reason=HELD if task.held and task.state is TaskState.DRAFT else task.reason,
         needs_person=list(task.needs_person),
+        waits_for=waits_for(task, application, life_event),
         requested_at=task.requested_at,
         ended_at=task.ended_at,
         corrections=[CorrectionOut(pointer=c.pointer, message=c.message) for c in task.corrections],
@@ -146,9 +158,9 @@ def timeline_entry(entry: Entry, application: Application, life_event: LifeEvent
         kind=entry.kind,
         task=entry.task or None,
         name=life_event.matters[task.matter].name if task else None,
-        actor=entry.actor,
+        actor=entry.actor or life_event.parties.titles.get(entry.giver, ""),
         states=list(entry.states),
-        note=entry.note,
+        note=note(entry, life_event) if entry.bases else entry.note,
     )
 
 

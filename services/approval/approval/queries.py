@@ -32,10 +32,15 @@ async def find_application(
     held = await rows.read_application(connection, application_id, keyring)
     if held is None or held.applicant == subject:
         return held
-    is_party = await connection.fetchval(
+    return held if await is_party(connection, application_id, party) else None
+
+
+async def is_party(connection: Connection, application_id: UUID, party: bytes) -> bool:
+    """Whether this person takes part in the application."""
+    found: bool = await connection.fetchval(
         "SELECT EXISTS (SELECT FROM application_party WHERE party = $1 AND application_id = $2)", party, application_id
     )
-    return held if is_party else None
+    return found
 
 
 async def list_applications(

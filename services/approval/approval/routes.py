@@ -1,7 +1,6 @@
 """HTTP in: one action or query each."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -9,25 +8,19 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from yijian_common import database, idempotency
-from yijian_common.auth import require_citizen, require_level
-from yijian_common.database import Connection, Pool
 from yijian_common.errors import Problem, Unprocessable
 from yijian_common.idempotency import IdempotencyKey, StoredResponse
-from yijian_common.tokens import Principal, RealNameLevel
-from yijian_messaging import Store
+from yijian_common.tokens import Principal
 
 from approval import presentation, queries
 from approval.actions.changes import correct_task, withdraw_application
-from approval.actions.submission import Keys, prepare
+from approval.actions.submission import prepare
 from approval.application import ApplicationStatus
-from approval.effects import Effects
-from approval.errors import ApplicationNotFound, FormRefused
+from approval.authorisations import read_authorisations
+from approval.errors import AuthorisationRefused, FormRefused
 from approval.form import check_form, normalise_form
-from approval.intake import Intake
-from approval.life_events_registry import LifeEvents
+from approval.parts import PAGE, Citizen, ConfirmedCitizen, Context, Parts, as_response, find, party_of
 from approval.planning import plan
-from approval.progress import Progress
-from approval.rows import Held
 from approval.schemas import (
     AcceptedOut,
     ApplicationOut,
@@ -45,33 +38,6 @@ from approval.schemas import (
 )
 
 routes = APIRouter(prefix="/v1")
-PAGE = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the handlers work with; made once in `main`."""
-
-    pool: Pool
-    store: Store[Connection]
-    effects: Effects
-    intake: Intake
-    progress: Progress
-    keys: Keys
-
-    @property
-    def life_events(self) -> LifeEvents:
-        return self.effects.life_events
-
-
-async def get_parts(request: Request) -> Parts:
-    parts: Parts = request.app.state.parts
-    return parts
-
-
-Context = Annotated[Parts, Depends(get_parts)]
-Citizen = Annotated[Principal, Depends(require_citizen)]
-ConfirmedCitizen = Annotated[Principal, Depends(require_level(RealNameLevel.L3))]
 
 
 @routes.get("/life-events", tags=["life events"])
@@ -124,16 +90,24 @@ async def submit_application(
     life_event = parts.life_events.get_current(body.life_event)
     raw = await request.body()
     try:
-        submission = prepare(life_event, body.form, principal=citizen, key=key, body=raw, keys=parts.keys)
-    except FormRefused:
-        # What was accepted stays accepted, even when the form would be refused by now.
+        submission = prepare(
+            life_event,
+            body.form,
+            principal=citizen,
+            authorisations=await read_authorisations(request.app.state.tokens, body.authorisations),
+            key=key,
+            body=raw,
+            keys=parts.keys,
+        )
+    except (FormRefused, AuthorisationRefused):
+        # What was accepted stays accepted, even when form or authorisation would be refused by now.
         if (earlier := await _earlier_answer(parts, citizen, key, raw)) is not None:
-            return _answer(earlier)
+            return as_response(earlier)
         raise
     outcome = await parts.intake.submit(submission)
     if isinstance(outcome, Problem):
         raise outcome
-    return _answer(outcome)
+    return as_response(outcome)
 
 
 async def _earlier_answer(parts: Parts, citizen: Principal, key: str, raw: bytes) -> StoredResponse | None:
@@ -148,10 +122,6 @@ async def _earlier_answer(parts: Parts, citizen: Principal, key: str, raw: bytes
         )
 
 
-def _answer(stored: StoredResponse) -> Response:
-    return Response(stored.body, status_code=stored.status, media_type="application/json", headers=dict(stored.headers))
-
-
 @routes.get("/applications", tags=["applications"])
 async def list_applications(
     parts: Context,
@@ -161,7 +131,7 @@ async def list_applications(
 ) -> ApplicationPage:
     """The person's applications, newest first."""
     async with database.connection(parts.pool) as held:
-        found = await queries.list_applications(held, party=_party(parts, citizen), before=cursor, limit=limit + 1)
+        found = await queries.list_applications(held, party=party_of(parts, citizen), before=cursor, limit=limit + 1)
     page = found[:limit]
     return ApplicationPage(
         items=[presentation.application_summary(application) for application in page],
@@ -169,28 +139,11 @@ async def list_applications(
     )
 
 
-def _party(parts: Parts, citizen: Principal) -> bytes:
-    return parts.keys.party(citizen.id_proof or "")
-
-
-async def _find(connection: Connection, application_id: UUID, parts: Parts, citizen: Principal) -> Held:
-    held = await queries.find_application(
-        connection,
-        application_id,
-        party=_party(parts, citizen),
-        subject=citizen.subject,
-        keyring=parts.keys.keyring,
-    )
-    if held is None:
-        raise ApplicationNotFound
-    return held
-
-
 @routes.get("/applications/{application_id}", tags=["applications"])
 async def get_application(application_id: UUID, parts: Context, citizen: Citizen) -> ApplicationOut:
     """Where an application stands: every task, what it issued, and what each department received."""
     async with database.connection(parts.pool) as connection:
-        held = await _find(connection, application_id, parts, citizen)
+        held = await find(connection, application_id, parts, citizen)
         received = await queries.read_disclosures(connection, held.application)
     life_event = await parts.life_events.get(held.application.digest)
     return presentation.application_detail(held, life_event, received)
@@ -202,7 +155,7 @@ async def get_timeline(
 ) -> list[EntryOut]:
     """Who did what when; with `after`, only what followed that version."""
     async with database.connection(parts.pool) as connection:
-        held = await _find(connection, application_id, parts, citizen)
+        held = await find(connection, application_id, parts, citizen)
         entries = await queries.read_timeline(connection, application_id, after=after)
     life_event = await parts.life_events.get(held.application.digest)
     return presentation.timeline(entries, held.application, life_event)
@@ -211,7 +164,7 @@ async def get_timeline(
 async def require_own_application(application_id: UUID, parts: Context, citizen: Citizen) -> UUID:
     """For the stream: refused before its first byte, since afterwards there is no status left to give."""
     async with database.connection(parts.pool) as connection:
-        await _find(connection, application_id, parts, citizen)
+        await find(connection, application_id, parts, citizen)
     return application_id
 
 
@@ -272,7 +225,7 @@ async def correct(
             transaction.connection, keyring=keyring, scope=scope, key=key, request_digest=digest
         )
         if earlier is not None:
-            return _answer(earlier)
+            return as_response(earlier)
         application = await correct_task(
             transaction,
             application_id,
@@ -293,4 +246,4 @@ async def correct(
             response=response,
             about=application_id,
         )
-    return _answer(response)
+    return as_response(response)

@@ -132,6 +132,16 @@ async def lock_due(connection: Connection, keyring: Keyring, *, limit: int) -> l
     return [_held(row, keyring) for row in rows]
 
 
+async def lock_held(connection: Connection, keyring: Keyring, *, limit: int) -> list[Held]:
+    """Applications that wait for the ledger; those another process looks at are left out."""
+    rows = await connection.fetch(
+        f"SELECT {_COLUMNS} FROM application WHERE held AND submitted_at <= now()"  # noqa: S608 - a constant
+        " ORDER BY submitted_at LIMIT $1 FOR UPDATE SKIP LOCKED",
+        limit,
+    )
+    return [_held(row, keyring) for row in rows]
+
+
 async def read_application(connection: Connection, application_id: UUID, keyring: Keyring) -> Held | None:
     row = await connection.fetchrow(
         f"SELECT {_COLUMNS} FROM application WHERE id = $1",  # noqa: S608 - a constant
@@ -140,13 +150,16 @@ async def read_application(connection: Connection, application_id: UUID, keyring
     return _held(row, keyring) if row else None
 
 
-async def insert_applications(connection: Connection, held: Sequence[Held], next_look_at: datetime) -> None:
+async def insert_applications(
+    connection: Connection, held: Sequence[Held], next_looks: Sequence[datetime | None]
+) -> None:
     await connection.execute(
         """
         INSERT INTO application (id, life_event, digest, applicant, status, version, state, answers, people, data_key,
-            traceparent, submitted_at, next_look_at)
-        SELECT a.*, $13 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[],
-            $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::timestamptz[]) AS a
+            traceparent, submitted_at, held, next_look_at)
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[],
+            $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::timestamptz[],
+            $13::bool[], $14::timestamptz[])
         """,
         [h.application.id for h in held],
         [h.application.life_event for h in held],
@@ -160,7 +173,8 @@ async def insert_applications(connection: Connection, held: Sequence[Held], next
         [h.data_key.wrapped for h in held],
         [h.traceparent for h in held],
         [h.application.submitted_at for h in held],
-        next_look_at,
+        [h.application.held for h in held],
+        list(next_looks),
     )
 
 
@@ -171,9 +185,9 @@ async def update_applications(
     await connection.execute(
         """
         UPDATE application a SET status = c.status, version = c.version, state = c.state, answers = c.answers,
-            next_look_at = CASE WHEN c.look THEN c.look_at ELSE a.next_look_at END
-        FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::bytea[], $6::bool[], $7::timestamptz[])
-            AS c(id, status, version, state, answers, look, look_at)
+            held = c.held, next_look_at = CASE WHEN c.look THEN c.look_at ELSE a.next_look_at END
+        FROM unnest($1::uuid[], $2::text[], $3::int[], $4::text[], $5::bytea[], $6::bool[], $7::bool[],
+            $8::timestamptz[]) AS c(id, status, version, state, answers, held, look, look_at)
         WHERE a.id = c.id
         """,
         [h.application.id for h in held],
@@ -181,6 +195,7 @@ async def update_applications(
         [h.application.version for h in held],
         [dump(h.application) for h in held],
         [_seal_answers(h) for h in held],
+        [h.application.held for h in held],
         [h.application.id in next_looks for h in held],
         [next_looks.get(h.application.id) for h in held],
     )

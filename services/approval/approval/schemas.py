@@ -9,6 +9,7 @@ from yijian_contracts.events import ApplicationOutcome, TaskMode
 
 from approval.application import ApplicationStatus, Decision, TaskState
 from approval.engine import EntryKind
+from approval.schemas_consents import ConsentTextOut, SignedText, WaitsForOut
 
 
 class _Body(BaseModel):
@@ -16,10 +17,11 @@ class _Body(BaseModel):
 
 
 class SubmitRequest(_Body):
-    """An application: which life event, and its form."""
+    """An application: which life event, its form, and what other parties authorised by one-time codes."""
 
     life_event: str = Field(min_length=1, max_length=64, examples=["birth"])
     form: dict[str, Any]
+    authorisations: list[SignedText] = Field(default=[], max_length=4)
 
 
 class ValidateRequest(_Body):
@@ -68,7 +70,9 @@ class LifeEventSummary(_Body):
 
 
 class LifeEventOut(LifeEventSummary):
-    """The guide of a life event: who, what to bring, how long, what happens, and the form as JSON Schema 2020-12."""
+    """The guide of a life event: who, what to bring, how long, what happens, which consents are asked for in which
+    words, and the form as JSON Schema 2020-12.
+    """
 
     digest: str
     expected_minutes: int
@@ -77,6 +81,7 @@ class LifeEventOut(LifeEventSummary):
     not_included: list[str]
     fee: str
     matters: list[MatterOut]
+    consents: list[ConsentTextOut]
     form_schema: dict[str, Any]
 
 
@@ -126,6 +131,7 @@ class TaskOut(_Body):
     automatic: bool
     reason: str
     needs_person: list[str]
+    waits_for: list[WaitsForOut]
     requested_at: datetime | None
     ended_at: datetime | None
     corrections: list[CorrectionOut]
@@ -145,8 +151,11 @@ class ApplicationSummary(_Body):
 
 
 class ApplicationOut(ApplicationSummary):
+    """An application with its tasks. `held` says, in Chinese, why no further department is asked at the moment."""
+
     name: str
     expected_minutes: int
+    held: str | None
     tasks: list[TaskOut]
 
 

@@ -101,7 +101,7 @@ def _verdict(application: Application, keys: Sequence[str], *, any_one: bool) ->
 def request(step: Step, task: Task, at: datetime) -> None:
     """Ask the task's department."""
     asked = msgspec.structs.replace(
-        task, state=S.SUBMITTED, requested_at=at, form_revision=step.application.form_revision
+        task, state=S.SUBMITTED, held=False, requested_at=at, form_revision=step.application.form_revision
     )
     step.change(asked)
     step.effects.append(RequestTask(asked))

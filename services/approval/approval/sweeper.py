@@ -7,16 +7,18 @@ import structlog
 from yijian_common.database import Connection
 from yijian_messaging import Store
 
-from approval.actions.changes import SWEEP_BATCH, resend_unanswered
+from approval.actions.changes import look_after
+from approval.actions.coverage import proceed
 from approval.effects import Effects
 
 log = structlog.get_logger(__name__)
 
-PAUSE_SECONDS = 5.0
+PAUSE_SECONDS = 1.0
+SWEEP_BATCH = 100
 
 
 class Sweeper:
-    """A component: has unanswered tasks asked again."""
+    """A component: has unanswered tasks asked again, and what waited for the ledger go on."""
 
     name = "sweeper"
 
@@ -32,8 +34,9 @@ class Sweeper:
         while not stopping.is_set():
             looked = 0
             try:
-                async with self._store.transaction() as transaction:
-                    looked = await resend_unanswered(transaction, effects=self._effects)
+                for sweep in (look_after, proceed):
+                    async with self._store.transaction() as transaction:
+                        looked = max(looked, await sweep(transaction, effects=self._effects, limit=SWEEP_BATCH))
                 self._problem = None
             except Exception as error:
                 if not self._store.is_transient(error):

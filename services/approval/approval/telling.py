@@ -9,6 +9,8 @@ from yijian_contracts.departments import get_department
 from yijian_contracts.events import (
     ApplicationCompleted,
     CompletedParts,
+    ConsentGiven,
+    ConsentMeans,
     DataDisclosed,
     DocumentIssued,
     DocumentOwner,
@@ -22,7 +24,7 @@ from yijian_contracts.events import (
 )
 from yijian_contracts.identifiers import make_licence_identifier
 
-from approval.application import Application, Decision, Task, TaskState
+from approval.application import Application, Consent, Decision, Task, TaskState
 from approval.claims import Parties, parties
 from approval.definition import CHILD, DocumentDefinition
 from approval.disclosure import Disclosure
@@ -69,6 +71,31 @@ def data_disclosed(held: Held, task: Task, given: Disclosure, life_event: LifeEv
 
 def _asked_at(application: Application, task: Task) -> datetime:
     return task.requested_at or application.submitted_at
+
+
+def consent_given(
+    held: Held, consent: Consent, life_event: LifeEvent, *, means: ConsentMeans, at: datetime
+) -> ConsentGiven:
+    asked = life_event.consents[consent.basis]
+    if consent.until is None:
+        raise AssertionError("given without a term")
+    return ConsentGiven(
+        application_id=held.application.id,
+        consent_id=ConsentGiven.id_for(held.application.id, consent.basis, consent.giver),
+        life_event=held.application.life_event,
+        basis=consent.basis,
+        version=asked.version,
+        text=asked.text,
+        text_digest=asked.digest,
+        purpose=asked.purpose,
+        giver=consent.giver,
+        giver_ref=next(person.ref for person in held.people if person.role == consent.giver),
+        for_children=asked.for_children,
+        fields=asked.fields,
+        means=means,
+        given_at=at,
+        valid_until=consent.until,
+    )
 
 
 def documents_issued(

@@ -5,7 +5,7 @@ import io
 import json
 import logging
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -18,9 +18,8 @@ import httpx
 import pytest
 import pytest_asyncio
 import structlog
-from approval.intake import Intake
 from approval.main import build
-from approval.routes import Parts
+from approval.parts import Parts
 from approval.settings import ApprovalSettings
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -49,6 +48,7 @@ class Service:
     exchange_key: bytes
     database_url: str
     subjects: dict[int, str] = field(default_factory=dict)
+    authorisations: dict[tuple[int, str | None], str] = field(default_factory=dict)
     families: Iterator[int] = field(default_factory=lambda: count(101))
 
     def mother(self, number: int) -> dict[str, str]:
@@ -57,10 +57,41 @@ class Service:
         proof = pairwise.id_proof(self.pairwise_key, family(number).mother.id_no)
         return bearer(self.issuer.citizen(AUDIENCE, subject=subject, id_proof=proof))
 
+    def father(self, number: int) -> dict[str, str]:
+        """The Authorization header of the father of this family, with an account of his own."""
+        proof = pairwise.id_proof(self.pairwise_key, family(number).father.id_no)
+        return bearer(self.issuer.citizen(AUDIENCE, subject=str(uuid4()), id_proof=proof))
+
+    def authorisation(self, number: int, *, key: str | None = None, **claims: Any) -> str:
+        """What identity signs when this family's father agreed by a one-time code; the same again for the same key."""
+        known = self.authorisations.get((number, key))
+        if known is None or claims:
+            self.mother(number)
+            said = {
+                "sub": str(uuid4()),
+                "act": {"sub": self.subjects[number]},
+                "id_proof": pairwise.id_proof(self.pairwise_key, family(number).father.id_no),
+            }
+            token = self.issuer.authorisation_claims(AUDIENCE, **said | claims)
+            known = self.issuer.sign(token, typ="authorisation+jwt")
+        if key is not None:
+            self.authorisations[number, key] = known
+        return known
+
     async def submit(
-        self, number: int = 20, *, form: dict[str, Any] | None = None, key: str | None = None, **members: Any
+        self,
+        number: int = 20,
+        *,
+        form: dict[str, Any] | None = None,
+        key: str | None = None,
+        authorised: bool = True,
+        **members: Any,
     ) -> httpx.Response:
-        body = {"life_event": "birth", "form": form_of(family(number)) if form is None else form, **members}
+        """The mother hands it in, with the father's word unless he is not `authorised` to give it that way."""
+        filled = form_of(family(number)) if form is None else form
+        body = {"life_event": "birth", "form": filled, **members}
+        if authorised and isinstance(filled, dict) and "father" in filled:
+            body = {"authorisations": [self.authorisation(number, key=key)], **body}
         headers = self.mother(number) | {"Idempotency-Key": key or uuid4().hex, "Content-Type": "application/json"}
         return await self.client.post("/v1/applications", content=json.dumps(body), headers=headers)
 
@@ -80,28 +111,32 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def settings_of(database_url: str, folder: Path) -> ApprovalSettings:
-    """A process's settings, its key files in `folder`; Kafka is where nobody listens."""
-    (folder / "keys.json").write_text(new_key_file())
-    pairwise_keys = {audience: b64encode(token_bytes(32)).decode() for audience in (AUDIENCE, "data-exchange")}
-    (folder / "pairwise.json").write_text(json.dumps(pairwise_keys))
-    return ApprovalSettings(
-        service="approval",
-        environment=Environment.DEVELOPMENT,
-        http_port=0,
-        database_url=SecretStr(database_url),
-        key_file=folder / "keys.json",
-        pairwise_key_file=folder / "pairwise.json",
-        kafka_bootstrap="127.0.0.1:1",
-        kafka_password=SecretStr("nobody listens"),
-        identity_issuer=Issuer().url,
-        api_pool=4,
+def settings_of(database_url: str, folder: Path, **told: object) -> ApprovalSettings:
+    """A process's settings, its key files in `folder`; Kafka is where nobody listens, unless it is `told` otherwise."""
+    if not (folder / "keys.json").exists():
+        (folder / "keys.json").write_text(new_key_file())
+        pairwise_keys = {audience: b64encode(token_bytes(32)).decode() for audience in (AUDIENCE, "data-exchange")}
+        (folder / "pairwise.json").write_text(json.dumps(pairwise_keys))
+    return ApprovalSettings.model_validate(
+        {
+            "service": "approval",
+            "environment": Environment.DEVELOPMENT,
+            "http_port": 0,
+            "database_url": SecretStr(database_url),
+            "key_file": folder / "keys.json",
+            "pairwise_key_file": folder / "pairwise.json",
+            "kafka_bootstrap": "127.0.0.1:1",
+            "kafka_password": SecretStr("nobody listens"),
+            "identity_issuer": Issuer().url,
+            "api_pool": 4,
+            **told,
+        }
     )
 
 
 @asynccontextmanager
-async def serving(settings: ApprovalSettings) -> AsyncIterator[Service]:
-    """What plays the API's part runs; nothing consumes and nothing is sent."""
+async def serving(settings: ApprovalSettings, *, running: Collection[str] = ("intake",)) -> AsyncIterator[Service]:
+    """The parts with these names run; by default nothing consumes and nothing is sent."""
     issuer = Issuer()
     stopping = asyncio.Event()
     async with AsyncExitStack() as stack:
@@ -113,14 +148,13 @@ async def serving(settings: ApprovalSettings) -> AsyncIterator[Service]:
         client = await stack.enter_async_context(
             httpx.AsyncClient(transport=transport, base_url="http://approval.test", timeout=20)
         )
-        (intake,) = (component for component in components if isinstance(component, Intake))
-        running = asyncio.create_task(intake.run(stopping))
+        tasks = [asyncio.create_task(each.run(stopping)) for each in components if each.name in running]
         keys = pairwise.read_keys(settings.pairwise_key_file)
         database_url = settings.database_url.get_secret_value()
         yield Service(app, app.state.parts, client, issuer, keys[AUDIENCE], keys["data-exchange"], database_url)
         stopping.set()
         app.state.process.stopping.set()
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(asyncio.gather(*tasks), 10)
 
 
 @contextmanager

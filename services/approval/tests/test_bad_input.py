@@ -292,6 +292,7 @@ CITIZENS_ROUTES: list[tuple[str, str]] = [
     ("POST", "/v1/life-events/birth/validate"),
     ("POST", "/v1/applications"),
     ("GET", "/v1/applications"),
+    ("GET", "/v1/consents/pending"),
     *(
         (method, f"/v1/applications/{uuid4()}{path}")
         for method, path in [
@@ -300,6 +301,8 @@ CITIZENS_ROUTES: list[tuple[str, str]] = [
             ("GET", "/progress"),
             ("POST", "/withdrawal"),
             ("POST", "/corrections"),
+            ("GET", "/consents"),
+            ("POST", "/consents"),
         ]
     ),
 ]

@@ -154,8 +154,8 @@ def test_insured_at_birth_the_bureau_gets_the_certificate_instead_of_the_citizen
 
 
 def test_a_consent_basis_names_its_purpose() -> None:
-    assert BIRTH.matters["B9"].consents == ("用于登记并联系您参加科学育儿指导服务",)
-    assert BIRTH.matters["B2"].consents == ()
+    assert {f.basis.reference for f in BIRTH.matters["B9"].consented} == {"用于登记并联系您参加科学育儿指导服务"}
+    assert BIRTH.matters["B2"].consented == ()
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,6 @@ def test_every_family_of_the_population_may_apply(kind: Kind, n: int) -> None:
         (STANDARD, {"/insurance/pay_year": 2025}, "F12", "/insurance/pay_year"),
         (STANDARD, {"/insurance/pay_year": 2028}, "F12", "/insurance/pay_year"),
         (STANDARD, {"/benefit/bank_name": GONE}, "F13", "/benefit/bank_account_no"),
-        (STANDARD, {"/consents/father_auth": GONE}, "F14", "/consents/father_auth"),
         (STANDARD, {"/already_done": ["B2"]}, "F15", "/newborns"),
         (ISSUED, {"/already_done": ["B4"]}, "F15", "/already_done"),
         (ISSUED, {"/already_done": ["B2", "B4"]}, "F15", "/newborns"),
@@ -148,10 +147,13 @@ def test_every_family_of_the_population_may_apply(kind: Kind, n: int) -> None:
         (STANDARD, {f"{CHILD}/citizen_id_no": make_citizen_id("990101", date(2026, 11, 15), 2)}, "F16",
          f"{CHILD}/citizen_id_no"),
         *[
-            (STANDARD, {"/consents/data_share": [d for d in STANDARD["consents"]["data_share"] if d != missing]}, "F17",
-             "/consents/data_share")
-            for missing in ("health", "human-resources", "medical-insurance", "taxation")
+            (STANDARD, {"/consents/agreed": [b for b in STANDARD["consents"]["agreed"] if b != missing]}, "F17",
+             "/consents/agreed")
+            for missing in ("card-notice", "payment-account", "benefit-account", "parenting-guidance")
         ],
+        (STANDARD, {"/applicant/relation": "FATHER", "/consents/agreed": ["card-notice"]}, "F17", "/consents/agreed"),
+        (STANDARD, {"/consents/agreed": [*STANDARD["consents"]["agreed"], "card-guardian"]}, "F18", "/consents/agreed"),
+        (STANDARD, {"/applicant/relation": "FATHER"}, "F18", "/consents/agreed"),
         # The form itself
         (STANDARD, {"/mother/nickname": "x"}, "FORM", "/mother/nickname"),
         (STANDARD, {"/mother/name": GONE}, "FORM", "/mother/name"),
@@ -164,7 +166,8 @@ def test_every_family_of_the_population_may_apply(kind: Kind, n: int) -> None:
         (STANDARD, {f"{CHILD}/weight_g": 10**400}, "FORM", f"{CHILD}/weight_g"),
         (STANDARD, {f"{CHILD}/sex": 1}, "FORM", f"{CHILD}/sex"),
         (STANDARD, {"/newborns": []}, "FORM", "/newborns"),
-        (STANDARD, {"/consents/data_share": ["health", "health"]}, "FORM", "/consents/data_share"),
+        (STANDARD, {"/consents/agreed": ["card-notice", "card-notice"]}, "FORM", "/consents/agreed"),
+        (STANDARD, {"/consents/agreed": ["birth-certificate"]}, "FORM", "/consents/agreed/0"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_where_it_is(form: dict[str, Any], changes: dict[str, Any], rule: str, pointer: str) -> None:

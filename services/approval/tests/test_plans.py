@@ -14,12 +14,28 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from approval import engine
-from approval.actions.changes import resend_unanswered
+from approval.actions.changes import look_after
+from approval.actions.coverage import proceed, record_checkpoints
+from approval.actions.rectifications import (
+    record_rectification_results,
+    request_rectifications,
+    resend_rectifications,
+    task_id_of,
+)
 from approval.actions.results import record_task_results
 from approval.application import TaskState, load
 from asyncpg.connection import LoggedQuery
 from yijian_contracts.cloudevents import CloudEvent
-from yijian_contracts.events import Outcome, ReceivedStatus, TaskAnswered, TaskReceived
+from yijian_contracts.events import (
+    RECTIFICATION,
+    CheckpointSigned,
+    ComplaintParts,
+    Outcome,
+    ReceivedStatus,
+    RectificationRequested,
+    TaskAnswered,
+    TaskReceived,
+)
 from yijian_messaging import Message, Record
 from yijian_messaging.postgres import PLANNER_SETTINGS
 from yijian_messaging.store import Move
@@ -109,7 +125,55 @@ async def loops(service: Service) -> None:
     await store.backlog()
     await store.replays("approval.results", 20)
     async with store.transaction() as transaction:
-        await resend_unanswered(transaction, effects=service.parts.effects)
+        await look_after(transaction, effects=service.parts.effects, limit=100)
+    await ledger(service)
+    await rectification(service)
+
+
+async def ledger(service: Service) -> None:
+    """What is asked of the ledger's coverage, all the time and with each checkpoint."""
+    effects = service.parts.effects
+    await effects.coverage.look()
+    now = datetime.now(UTC)
+    signed = CheckpointSigned(origin="o", size=1, checkpoint="c", covered=(uuid4(),), signed_at=now)
+    async with service.parts.store.transaction() as transaction:
+        await record_checkpoints(transaction, [Message("c", CloudEvent("c", "/t", now, signed), RECORD)])
+        await proceed(transaction, effects=effects, limit=100)
+
+
+async def rectification(service: Service) -> None:
+    """An order, what its department says to it, and the sweep over those that wait."""
+    effects = service.parts.effects
+    now = datetime.now(UTC)
+    order = RectificationRequested(
+        order_id=uuid4(),
+        round=1,
+        department="health",
+        matter="B2",
+        matter_name="出生医学证明签发",
+        requested_at=now,
+        due_at=now,
+        personal=ComplaintParts(level=1),
+    )
+    async with service.parts.store.transaction() as transaction:
+        asked = Message("r", CloudEvent("r", "/t", now, order), RECORD)
+        await request_rectifications(transaction, [asked], effects=effects)
+    await service.parts.pool.execute(
+        "UPDATE rectification SET next_look_at = now() WHERE order_id = $1", order.order_id
+    )
+    async with service.parts.store.transaction() as transaction:
+        assert await resend_rectifications(transaction, effects=effects, limit=100) == 1
+        answered = TaskAnswered(
+            application_id=order.order_id,
+            department="health",
+            task_id=task_id_of(order),
+            matter=RECTIFICATION,
+            outcome=Outcome.REJECTED,
+            reason="没有依据",
+            decided_at=now,
+        )
+        answer = Message("a", CloudEvent("a", "/t", now, answered), RECORD)
+        assert await record_rectification_results(transaction, [answer], effects=effects) == []
 
 
 def _data_statements(ran: list[LoggedQuery]) -> Iterator[Ran]:
@@ -130,6 +194,9 @@ async def fill(service: Service) -> None:
         "application_form": "gen_random_uuid()",
         "timeline": "gen_random_uuid()",
         "disclosure": "gen_random_uuid()",
+        "disclosure_uncovered": "gen_random_uuid()",
+        "disclosure_covered_early": "gen_random_uuid()",
+        "rectification": "gen_random_uuid()",
         "claim": "decode(md5(n::text), 'hex')",
         "idempotency_keys": "decode(md5(n::text), 'hex')",
         "inbox": "decode(md5(n::text), 'hex')",

@@ -11,18 +11,17 @@ from yijian_common.database import Connection
 from yijian_common.tokens import Principal
 from yijian_messaging import Transaction
 
-from approval import engine, planning, rows
-from approval.application import Application, ApplicationStatus, TaskState
+from approval import consenting, engine, planning, rows
+from approval.application import Application, ApplicationStatus
 from approval.claims import claim_values, parties
-from approval.effects import RESEND_AFTER, Effects
+from approval.due import RESEND_AFTER, next_look
+from approval.effects import Effects
 from approval.engine import NotPossibleError
 from approval.errors import ApplicationNotFound, CannotAccept, FormRefused, NotPossibleNow, OtherFields
 from approval.form import check_form, normalise_form
 from approval.life_event import LifeEvent
 from approval.pointers import NoSuchPlaceError, replace_at
 from approval.rows import Form, Held
-
-SWEEP_BATCH = 100
 
 
 async def withdraw_application(
@@ -119,13 +118,22 @@ async def _move_claims(
     )
 
 
-async def resend_unanswered(
-    transaction: Transaction[Connection], *, effects: Effects, unanswered_for: timedelta = RESEND_AFTER
+async def look_after(
+    transaction: Transaction[Connection],
+    *,
+    effects: Effects,
+    limit: int,
+    unanswered_for: timedelta = RESEND_AFTER,
+    at: datetime | None = None,
 ) -> int:
-    """Ask again where a department has been silent for long; returns how many applications were looked at."""
-    at = datetime.now(UTC)
-    due = await rows.lock_due(transaction.connection, effects.keyring, limit=SWEEP_BATCH)
+    """Do what time asks for: end what nobody agreed to, ask again where a department has been silent for long.
+
+    Returns how many applications were looked at.
+    """
+    at = at or datetime.now(UTC)
+    due = await rows.lock_due(transaction.connection, effects.keyring, limit=limit)
     for held in due:
+        held.fold(consenting.let_expire(held.application, at=at))
         held.fold(engine.resend(held.application, unanswered_since=at - unanswered_for, at=at))
     await effects.carry_out(transaction, [held for held in due if held.changed], at=at)
     await transaction.connection.execute(
@@ -134,19 +142,9 @@ async def resend_unanswered(
         FROM unnest($1::uuid[], $2::timestamptz[]) AS n(id, look_at) WHERE a.id = n.id
         """,
         [h.application.id for h in due],
-        [_next_look(h.application, at) for h in due],
+        [next_look(h.application, at) for h in due],
     )
     return len(due)
-
-
-def _next_look(application: Application, at: datetime) -> datetime:
-    """When the task that has been silent longest, counted from now where it was just asked again, is to be asked."""
-    silent = [
-        task.requested_at
-        for task in application.tasks
-        if task.state is TaskState.SUBMITTED and task.requested_at is not None and task.requested_at + RESEND_AFTER > at
-    ]
-    return min(silent, default=at) + RESEND_AFTER
 
 
 async def resend_now(transaction: Transaction[Connection], application_id: UUID, *, effects: Effects) -> int:

@@ -7,22 +7,26 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from yijian_common import idempotency, pairwise
-from yijian_common.crypto import Keyring
 from yijian_common.database import Connection
 from yijian_common.errors import Problem
 from yijian_common.idempotency import StoredResponse
 from yijian_common.ids import uuid7
 from yijian_common.telemetry import current_traceparent
-from yijian_common.tokens import Principal
+from yijian_common.tokens import Authorisation, Principal
 from yijian_contracts.events import ApplicationSubmitted, DisclosedPerson
 from yijian_messaging import Transaction
 
 from approval import engine, planning, rows
 from approval.application import Application
+from approval.asking import agreed, agreed_in_form, consents_asked
+from approval.authorisations import give_back, index_of, role_of, use
 from approval.claims import claim_values, parties
-from approval.effects import RESEND_AFTER, Effects, outgoing
-from approval.errors import AlreadyApplied, CannotAccept, FormRefused, NotYourApplication
+from approval.consent_rows import insert_consents
+from approval.due import next_look
+from approval.effects import Effects, outgoing
+from approval.errors import AlreadyApplied, AuthorisationUsed, CannotAccept, FormRefused, NotYourApplication
 from approval.form import check_form, normalise_form
+from approval.keys import Keys
 from approval.life_event import LifeEvent
 from approval.rows import Form, Held
 
@@ -30,38 +34,36 @@ Outcome = StoredResponse | Problem
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
-    """What hashes and proves identity numbers: the service's keyring, and keys shared with identity.
-
-    `exchange` is that of the audience data-exchange, which gets to know people by what it makes of their numbers.
-    """
-
-    keyring: Keyring
-    pairwise: bytes
-    exchange: bytes
-
-    def party(self, id_proof: str) -> bytes:
-        """How a person is known here: a keyed hash of identity's proof."""
-        return self.keyring.blind_index("party", id_proof)
-
-
-@dataclass(frozen=True, slots=True)
 class Submission:
-    """A checked application on its way into the database."""
+    """A checked application on its way into the database.
+
+    `parties` are by role, `authorisations` as they are remembered.
+    """
 
     held: Held
     form: Form
     applicant_party: bytes
-    parties: tuple[bytes, ...]
+    parties: Mapping[str, bytes]
+    authorisations: tuple[bytes, ...]
     claims: tuple[bytes, ...]
     request: idempotency.Claim
     response: StoredResponse
 
 
 def prepare(
-    life_event: LifeEvent, form: Form, *, principal: Principal, key: str, body: bytes, keys: Keys
+    life_event: LifeEvent,
+    form: Form,
+    *,
+    principal: Principal,
+    authorisations: Sequence[Authorisation] = (),
+    key: str,
+    body: bytes,
+    keys: Keys,
 ) -> Submission:
-    """Check the form and lay out its tasks. Raises `FormRefused` with every error, or `NotYourApplication`."""
+    """Check the form and lay out its tasks and consents.
+
+    Raises `FormRefused` with every error, `NotYourApplication`, `AuthorisationRefused`.
+    """
     at = datetime.now(UTC)
     form = normalise_form(life_event, form)
     errors = check_form(life_event, form, now=at)
@@ -70,7 +72,20 @@ def prepare(
     involved = parties(life_event, form)
     if not pairwise.proves(principal.id_proof, key=keys.pairwise, id_no=involved.applicant_number):
         raise NotYourApplication
+    known = {role: keys.party(pairwise.id_proof(keys.pairwise, no)) for role, no in involved.numbers.items()}
+    authorised = [
+        role_of(
+            authorisation,
+            principal=principal,
+            life_event=life_event.code,
+            parties=known,
+            keys=keys,
+            pointer=f"/authorisations/{index}",
+        )
+        for index, authorisation in enumerate(authorisations)
+    ]
     planned = planning.plan(life_event, form)
+    consents = consents_asked(life_event, planned, involved)
     application = Application(
         id=uuid7(),
         life_event=life_event.code,
@@ -78,6 +93,7 @@ def prepare(
         submitted_at=at,
         due_at=at + life_event.promise,
         tasks=engine.tasks_of(planned),
+        consents=consents,
     )
     held = Held(
         application=application,
@@ -91,15 +107,22 @@ def prepare(
         ),
     )
     not_needed = {task.key: task.not_needed for task in planned if task.not_needed is not None}
-    held.fold(engine.start(application, not_needed=not_needed, at=at))
+    given = agreed(
+        consents,
+        life_event=life_event,
+        in_form=agreed_in_form(life_event, form),
+        applicant=involved.applicant,
+        authorised=authorised,
+        at=at,
+    )
+    held.fold(engine.start(application, not_needed=not_needed, agreed=given, at=at))
     response = _accepted(held.application)
     return Submission(
         held=held,
         form=form,
         applicant_party=keys.party(principal.id_proof or ""),
-        parties=tuple(
-            keys.party(pairwise.id_proof(keys.pairwise, number)) for number in dict.fromkeys(involved.numbers.values())
-        ),
+        parties=known,
+        authorisations=tuple(index_of(authorisation, keys.keyring) for authorisation in authorisations),
         claims=tuple(
             keys.keyring.blind_index("claim", name, *values) for name, values in claim_values(life_event, form)
         ),
@@ -135,11 +158,13 @@ async def submit_applications(
     """Store several applications in the open transaction; each gets its own outcome, in order.
 
     A repeated request gets its earlier answer. An application for a child that has one already is refused, and tells
-    the existing one only to its parties.
+    the existing one only to its parties; one with an authorisation that was used before is refused as well.
     """
     connection = transaction.connection
     earlier = await idempotency.remember_all(connection, [s.request for s in submissions], keyring=effects.keyring)
-    new = [s for s, answer in zip(submissions, earlier, strict=True) if answer is None]
+    fresh = [s for s, answer in zip(submissions, earlier, strict=True) if answer is None]
+    spent = await _spend(connection, fresh)
+    new = [s for s in fresh if s.request.key_index not in spent]
     taken = await rows.insert_claims(connection, [(d, s.held.application.id) for s in new for d in s.claims])
     refused = {
         s.request.key_index: holder
@@ -157,9 +182,20 @@ async def submit_applications(
         await _store(transaction, accepted, effects)
     return [
         retried.get(submission.request.key_index)
+        or spent.get(submission.request.key_index)
         or await _outcome(connection, submission, answer, refused.get(submission.request.key_index))
         for submission, answer in zip(submissions, earlier, strict=True)
     ]
+
+
+async def _spend(connection: Connection, submissions: Sequence[Submission]) -> dict[bytes, Problem]:
+    """Use up the authorisations that came along; returns the refusals by the request's key."""
+    uses = [(used, s.held.application.id) for s in submissions for used in s.authorisations]
+    used_before = await use(connection, uses)
+    gone = [s for s in submissions if s.held.application.id in used_before]
+    if gone:
+        await _take_back(connection, gone)
+    return {s.request.key_index: AuthorisationUsed() for s in gone}
 
 
 async def _retry(
@@ -194,8 +230,11 @@ async def _store(transaction: Transaction[Connection], accepted: Sequence[Submis
     connection = transaction.connection
     held = [s.held for s in accepted]
     at = max(h.application.submitted_at for h in held)
-    await rows.insert_applications(connection, held, at + RESEND_AFTER)
-    await rows.insert_parties(connection, [(p, s.held.application.id) for s in accepted for p in s.parties])
+    effects.hold_back(held, at=at)
+    await rows.insert_applications(connection, held, [next_look(h.application, at) for h in held])
+    parties_of = [(p, s.held.application.id) for s in accepted for p in dict.fromkeys(s.parties.values())]
+    await rows.insert_parties(connection, parties_of)
+    await insert_consents(connection, [(s.held, s.parties) for s in accepted])
     await rows.insert_forms(connection, [(s.held, s.form) for s in accepted])
     await transaction.publish([outgoing(_submitted(h), h.traceparent) for h in held])
     forms = {(s.held.application.id, s.held.application.form_revision): s.form for s in accepted}
@@ -215,7 +254,8 @@ def _submitted(held: Held) -> ApplicationSubmitted:
 
 
 async def _take_back(connection: Connection, refused: Sequence[Submission]) -> None:
-    """A refused application leaves nothing behind: neither its claims nor its key."""
+    """A refused application leaves nothing behind: neither its claims nor its key, and has used nothing up."""
+    await give_back(connection, [s.held.application.id for s in refused if s.authorisations])
     await rows.release_claims(connection, [s.held.application.id for s in refused])
     await connection.execute(
         "DELETE FROM idempotency_keys WHERE key_index = ANY($1) AND about = ANY($2)",

@@ -22,7 +22,7 @@ CREATE INDEX disclosure_covered_early_age ON disclosure_covered_early (covered_a
 
 -- Applications with a task that is ready and not requested, because the ledger is behind.
 ALTER TABLE application ADD COLUMN held boolean NOT NULL DEFAULT false;
-CREATE INDEX application_held ON application (id) WHERE held;
+CREATE INDEX application_held ON application (submitted_at) WHERE held;
 
 -- Orders to put right what was rated badly. `sealed` is what rating said, until the department has answered.
 CREATE TABLE rectification (
