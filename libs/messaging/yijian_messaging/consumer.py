@@ -49,7 +49,7 @@ class OffsetMovedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Arrival(Generic[T]):
-    """A record with what it means, or with why it means nothing."""
+    """A record with what it means, or with why it means nothing; one without either is for others to read."""
 
     record: Record
     decoded: Decoded[T] | None
@@ -76,7 +76,8 @@ class _Assignments(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka 
 class Consumer(Generic[T, C]):
     """Reads topics as one member of a group and hands what is new to `handle`, inside the batch's transaction.
 
-    `decode` raises ValueError for a record that means nothing: it becomes a dead letter, its neighbours go on.
+    `decode` raises ValueError for a record that means nothing: it becomes a dead letter, its neighbours go on. It
+    returns None for one that is for other readers of the topic: the offset moves on, nothing else is kept of it.
     `handle` may return messages that it rejects: they become dead letters, what it did for the others stands. An
     exception from `handle` rolls back; if it is not transient the batch is halved until the culprit is alone,
     tried `Tuning.tries` times, and then becomes a dead letter with an incident.
@@ -89,7 +90,7 @@ class Consumer(Generic[T, C]):
         topics: Sequence[str],
         store: Store[C],
         kafka: KafkaSettings,
-        decode: Callable[[Record], Decoded[T]],
+        decode: Callable[[Record], Decoded[T] | None],
         handle: Handler[C, T],
         tuning: Tuning = PRODUCTION,
     ) -> None:
@@ -325,7 +326,7 @@ class Consumer(Generic[T, C]):
     async def _commit(self, batch: Sequence[_Arrival[T]]) -> None:
         """One transaction: offsets, inbox, effect, dead letters."""
         fresh: list[Message[T]] = []
-        poison = [(arrival.record, arrival.error) for arrival in batch if arrival.decoded is None]
+        poison = [(arrival.record, arrival.error) for arrival in batch if arrival.decoded is None and arrival.error]
         messages = {
             self._inbox_key(arrival.record, arrival.decoded): Message(
                 arrival.decoded.id, arrival.decoded.content, arrival.record, arrival.decoded.traceparent
@@ -389,7 +390,8 @@ class Consumer(Generic[T, C]):
         arrival = self._arrive(letter.record)
         async with self._store.transaction() as transaction:
             if arrival.decoded is None:
-                await transaction.settle_letter(letter.id, LetterState.DEAD, f"replay failed: {arrival.error}")
+                why = arrival.error or "it is not for this consumer"
+                await transaction.settle_letter(letter.id, LetterState.DEAD, f"replay failed: {why}")
                 return
             decoded = arrival.decoded
             message = Message(decoded.id, decoded.content, letter.record, decoded.traceparent)

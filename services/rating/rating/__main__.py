@@ -1,0 +1,3 @@
+from rating.main import main
+
+main()

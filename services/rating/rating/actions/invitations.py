@@ -1,0 +1,166 @@
+"""Inviting: one invitation per completed application, with every handling that a department brought to its end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from yijian_common.crypto import Keyring
+from yijian_common.database import Connection
+from yijian_common.ids import uuid7
+from yijian_contracts.events import ApplicationCompleted, Handling, HandlingOutcome
+from yijian_contracts.working_days import end_of_working_days, local_date
+
+from rating.figures import Fact, FactKind
+from rating.questionnaire import terms
+
+LONGEST_MINUTES = 10_000_000
+_MINUTE = timedelta(minutes=1)
+
+
+def person_of(keyring: Keyring, subject: str) -> bytes:
+    """How an account is known here: by keyed hash."""
+    return keyring.blind_index("person", subject)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What a batch adds, column by column."""
+
+    invitations: list[tuple[Any, ...]] = field(default_factory=list)
+    handlings: list[tuple[Any, ...]] = field(default_factory=list)
+    facts: dict[UUID, list[Fact]] = field(default_factory=dict)
+
+
+async def invite(
+    connection: Connection, completed: Sequence[ApplicationCompleted], *, keyring: Keyring, at: datetime
+) -> list[Fact]:
+    """Invite the applicants of these applications to review; who was invited for one already is not again.
+
+    The time to review begins now, when the person can act on it, and not at completion: what held the message up shall
+    not cost them days. Returns what is to be counted at the transaction's end.
+    """
+    told = {event.application_id: event for event in completed if event.handlings}
+    forgotten = await _erased(connection, [person_of(keyring, event.personal.applicant) for event in told.values()])
+    work = _Work()
+    closes = end_of_working_days(at, terms().review)
+    for event in told.values():
+        person = person_of(keyring, event.personal.applicant)
+        if person in forgotten:
+            continue
+        invitation = uuid7()
+        work.invitations.append(
+            (
+                invitation,
+                person,
+                event.application_id,
+                event.life_event,
+                keyring.new_data_key().wrapped,
+                event.completed_at,
+                at,
+                closes.at,
+                closes.provisional,
+            )
+        )
+        rows = [_handling_row(invitation, handling) for handling in event.handlings]
+        work.handlings += rows
+        day = local_date(at)
+        work.facts[invitation] = [Fact(row[0], FactKind.INVITED, row[3], day) for row in rows]
+    new = await _insert_invitations(connection, work.invitations)
+    await _insert_handlings(connection, [row for row in work.handlings if row[1] in new])
+    return [fact for invitation in new for fact in work.facts[invitation]]
+
+
+async def _erased(connection: Connection, people: Sequence[bytes]) -> set[bytes]:
+    rows = await connection.fetch("SELECT person FROM erased_person WHERE person = ANY($1)", list(people))
+    return {row["person"] for row in rows}
+
+
+def _handling_row(invitation: UUID, handling: Handling) -> tuple[Any, ...]:
+    """The columns of a handling. Everything that departments do for us so far is asked for and answered online."""
+    return (
+        uuid4(),
+        invitation,
+        handling.task_id,
+        handling.department,
+        handling.matter,
+        handling.name,
+        handling.child,
+        handling.outcome is HandlingOutcome.GRANTED,
+        min(handling.promised_minutes, LONGEST_MINUTES),
+        _taken_minutes(handling),
+        0,
+        True,
+    )
+
+
+def _taken_minutes(handling: Handling) -> int:
+    """Whole minutes from being asked to the end, each begun one counted."""
+    minutes = -((handling.requested_at - handling.ended_at) // _MINUTE)
+    return max(0, min(minutes, LONGEST_MINUTES))
+
+
+async def _insert_invitations(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> set[UUID]:
+    if not rows:
+        return set()
+    stored = await connection.fetch(
+        """
+        INSERT INTO invitation
+            (id, person, application_id, life_event, data_key, completed_at, invited_at, closes_at, provisional,
+             next_look_at)
+        SELECT id, person, application_id, life_event, data_key, completed_at, invited_at, closes_at, provisional,
+            closes_at
+        FROM unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::text[], $5::bytea[], $6::timestamptz[],
+            $7::timestamptz[], $8::timestamptz[], $9::bool[])
+            AS i(id, person, application_id, life_event, data_key, completed_at, invited_at, closes_at, provisional)
+        ORDER BY application_id
+        ON CONFLICT (application_id) DO NOTHING RETURNING id
+        """,
+        *(list(column) for column in zip(*rows, strict=True)),
+    )
+    return {row["id"] for row in stored}
+
+
+async def _insert_handlings(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    if not rows:
+        return
+    await connection.execute(
+        """
+        INSERT INTO handling
+            (id, invitation_id, task_id, department, matter, name, child, granted, promised_minutes, taken_minutes,
+             visits, online)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::int2[],
+            $8::bool[], $9::int[], $10::int[], $11::int2[], $12::bool[])
+        ON CONFLICT (task_id) DO NOTHING
+        """,
+        *(list(column) for column in zip(*rows, strict=True)),
+    )
+
+
+async def record_defaults(connection: Connection, *, at: datetime, limit: int) -> tuple[int, list[Fact]]:
+    """Close invitations whose time is over: a handling that nobody reviewed gets a default, apart from reviews.
+
+    Returns how many invitations were looked at, and what is to be counted at the transaction's end.
+    """
+    due = await connection.fetch(
+        "SELECT id FROM invitation WHERE next_look_at <= $1 ORDER BY next_look_at LIMIT $2 FOR UPDATE SKIP LOCKED",
+        at,
+        limit,
+    )
+    ids = [row["id"] for row in due]
+    if not ids:
+        return 0, []
+    rows = await connection.fetch(
+        """
+        UPDATE handling h SET defaulted_at = $2
+        WHERE h.invitation_id = ANY($1) AND h.defaulted_at IS NULL
+            AND NOT EXISTS (SELECT FROM review r WHERE r.handling_id = h.id)
+        RETURNING h.id, h.department
+        """,
+        ids,
+        at,
+    )
+    await connection.execute("UPDATE invitation SET next_look_at = NULL WHERE id = ANY($1)", ids)
+    day = local_date(at)
+    return len(ids), [Fact(row["id"], FactKind.DEFAULTED, row["department"], day) for row in rows]
