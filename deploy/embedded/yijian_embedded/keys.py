@@ -1,9 +1,12 @@
 """Key material of each process: what personal data is encrypted and looked up with."""
 
 import json
+import os
 import secrets
 from base64 import b64encode
 from pathlib import Path
+
+from yijian_ledger.keys import KeyKind, new_key, read_private_key
 
 from yijian_embedded.home import Home, write_private
 
@@ -35,6 +38,27 @@ def ensure_pairwise_keys(home: Home) -> None:
         path = home.pairwise_key_file(holder)
         if _read(path) != held:
             write_private(path, json.dumps(held))
+
+
+LEDGER_NAME = "yijian.example/ledger"
+WITNESS_NAME = "yijian.example/witness"
+
+
+def ensure_ledger_keys(home: Home) -> None:
+    """Make the pairs of the ledger's signer and of its witness, who in a city is somebody else, unless they are there.
+
+    `YIJIAN_LEDGER_ALGORITHM` chooses what a new ledger signs with: `ed25519` or `sm2`.
+    """
+    kind = KeyKind(os.environ.get("YIJIAN_LEDGER_ALGORITHM") or KeyKind.ED25519)
+    _ensure_pair(home.ledger_key, home.ledger_public_key, LEDGER_NAME, kind)
+    _ensure_pair(home.witness_key, home.witness_public_key, WITNESS_NAME, KeyKind.COSIGNATURE)
+
+
+def _ensure_pair(private: Path, public: Path, name: str, kind: KeyKind) -> None:
+    if not private.exists():
+        write_private(private, new_key(name, kind).as_text())
+    # The public half follows from the private one, so a run that was killed in between is made good.
+    write_private(public, read_private_key(private).public.vkey + "\n")
 
 
 def _read(path: Path) -> dict[str, str]:

@@ -22,7 +22,7 @@ from yijian_embedded.errors import PlatformError, ProcessEndedError
 from yijian_embedded.external import external_kafka, external_postgres
 from yijian_embedded.home import Home, locked, make_private_folder
 from yijian_embedded.kafka_access import answers, wait_for_user
-from yijian_embedded.keys import ensure_key_file, ensure_pairwise_keys
+from yijian_embedded.keys import ensure_key_file, ensure_ledger_keys, ensure_pairwise_keys
 from yijian_embedded.ports import choose_ports, is_free_soon, read_ports
 from yijian_embedded.postgres_access import close_to_public, database_url
 from yijian_embedded.postgres_user import refuge_folder
@@ -120,6 +120,7 @@ class Platform:
             for service in SERVICES:
                 ensure_key_file(self.home, service.name)
             ensure_pairwise_keys(self.home)
+            ensure_ledger_keys(self.home)
             self._start_infrastructure()
             provision(self.kafka_admin, self.postgres_admin_url, self.secrets)
             if services:

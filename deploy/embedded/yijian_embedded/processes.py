@@ -135,7 +135,9 @@ def _belongs_to(home: Home, process: psutil.Process) -> bool:
             return False
         if {str(home.kafka / "server.properties"), str(home.postgres / "data")} & set(command):
             return True
-        return "-m" in command and Path(process.environ().get("YIJIAN_KEY_FILE", "/")).parent.parent == home.folder
+        told = process.environ()
+        key_file = told.get("YIJIAN_KEY_FILE") or told.get("YIJIAN_WITNESS_KEY_FILE") or "/"
+        return "-m" in command and Path(key_file).parent.parent == home.folder
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
 

@@ -14,7 +14,10 @@ VARIABLE = "YIJIAN_FAULTPOINT"
 
 
 class FaultPoint(StrEnum):
-    """A batch is what a consumer handles in one transaction; an intake is what the API stores in one."""
+    """A batch is what a consumer handles in one transaction, an intake what the API stores in one.
+
+    The witness's are around the moment at which it remembers a checkpoint.
+    """
 
     BATCH_BEFORE_COMMIT = "batch-before-commit"
     BATCH_AFTER_COMMIT = "batch-after-commit"
@@ -22,6 +25,8 @@ class FaultPoint(StrEnum):
     RELAY_AFTER_SEND = "relay-after-send"
     INTAKE_BEFORE_COMMIT = "intake-before-commit"
     INTAKE_AFTER_COMMIT = "intake-after-commit"
+    WITNESS_BEFORE_COMMIT = "witness-before-commit"
+    WITNESS_AFTER_COMMIT = "witness-after-commit"
 
 
 class _Armed:
