@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 from approval.actions import changes
+from approval.coverage import Coverage
 from approval.effects import Effects
 from approval.life_events_registry import LifeEvents
 from yijian_common.database import Connection
@@ -97,7 +98,9 @@ async def _at_work() -> AsyncIterator[tuple[Transaction[Connection], Effects]]:
         async with open_store(store_address(APPROVAL)) as opened:
             if opened.pool is None:
                 raise PlatformError("approval keeps its applications in Postgres: correct YIJIAN_DATABASE_URL.")
-            effects = Effects(life_events=LifeEvents(opened.pool, {}), keyring=opened.keyring)
+            coverage = Coverage(opened.store)
+            await coverage.look()
+            effects = Effects(life_events=LifeEvents(opened.pool, {}), keyring=opened.keyring, coverage=coverage)
             async with opened.store.transaction() as transaction:
                 yield transaction, effects
     except Problem as problem:

@@ -36,9 +36,9 @@ CREATE TABLE rectification (
     sealed       bytea       NOT NULL,
     requested_at timestamptz NOT NULL,
     answered_at  timestamptz,
-    next_look_at timestamptz,
-    UNIQUE (order_id, round)
+    next_look_at timestamptz
 );
+CREATE INDEX rectification_order ON rectification (order_id, task_id);
 CREATE INDEX rectification_next_look ON rectification (next_look_at) WHERE next_look_at IS NOT NULL;
 
 -- Applications that were erased while the outbox and the dead letters may still hold something of them.
