@@ -2,7 +2,7 @@
 
 from yijian_common.database import Connection
 from yijian_contracts.cloudevents import encode
-from yijian_contracts.events import Event
+from yijian_contracts.events import DocumentShown, Event
 from yijian_messaging import Outgoing, Transaction
 
 SOURCE = "identity"
@@ -21,5 +21,6 @@ def _outgoing(event: Event) -> Outgoing:
         key=encoded.key,
         headers=encoded.headers,
         value=encoded.value,
-        personal="personal" in type(event).model_fields,
+        # Whom a showing concerns, and what the owner wrote about it, is nobody's to read in the outbox either.
+        personal="personal" in type(event).model_fields or isinstance(event, DocumentShown),
     )

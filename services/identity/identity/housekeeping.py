@@ -1,9 +1,11 @@
-"""Forgetting what has ended: codes, grants, sessions, and failed logins."""
+"""Forgetting what has ended: codes, grants, sessions, failed logins, links, looks, and what is left of the erased."""
 
 import asyncio
 import contextlib
 
 from yijian_common.database import Pool, transaction
+
+from identity.erasure import FORGET_MESSAGES
 
 EVERY_SECONDS = 600
 
@@ -15,6 +17,13 @@ _FORGET = (
     AND NOT EXISTS (SELECT FROM grants WHERE session_id = login_sessions.id)
     """,
     "DELETE FROM login_failures WHERE since < now() - interval '1 hour'",
+    "DELETE FROM presentation WHERE expires_at < now() - interval '1 day'",
+    "DELETE FROM document_look WHERE looked_at < now() - interval '3 years'",
+    "DELETE FROM identifier_lookup WHERE since < now() - interval '1 hour'",
+    # No topic and no dead letter tells of anybody for longer.
+    "DELETE FROM erased_person WHERE erased_at < now() - interval '90 days'",
+    FORGET_MESSAGES,
+    "DELETE FROM erased_message WHERE erased_at < now() - interval '10 days'",
 )
 
 

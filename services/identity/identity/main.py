@@ -9,6 +9,7 @@ from yijian_common import database
 from yijian_common.app import create_app
 from yijian_common.crypto import KeyFileError, Keyring
 from yijian_common.database import Pool
+from yijian_common.idempotency import IdempotencyPurge
 from yijian_common.messages import kafka_connection, tuning
 from yijian_common.pairwise import read_keys
 from yijian_common.process import Parts, StartError, run
@@ -17,7 +18,14 @@ from yijian_common.settings import Role, load_settings
 from yijian_messaging import Component, Relay
 from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
-from identity import discovery, routes_authorize, routes_development, routes_revocation, routes_token
+from identity import (
+    discovery,
+    routes_authorize,
+    routes_development,
+    routes_erasure,
+    routes_revocation,
+    routes_token,
+)
 from identity.accounts import load_accounts, refuse_fictitious
 from identity.client_secrets import register_secrets
 from identity.clients import APPROVAL, DATA_EXCHANGE, registry
@@ -49,6 +57,7 @@ def components(provider: OpenIdProvider) -> list[Component]:
     running: list[Component] = []
     if settings.plays(Role.WORKER):
         running.append(Housekeeping(provider.pool))
+        running.append(IdempotencyPurge(provider.pool))
         running.append(
             documents_consumer(provider.store, keyring=provider.keyring, kafka=kafka, tuning=tuning(settings))
         )
@@ -85,6 +94,7 @@ def build_app(provider: OpenIdProvider) -> FastAPI:
         routes_token.routes,
         routes_wallet.routes,
         routes_verify.routes,
+        routes_erasure.routes,
         routes_revocation.routes,
     ]
     if not provider.settings.in_production:

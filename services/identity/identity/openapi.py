@@ -8,14 +8,24 @@ from pathlib import Path
 
 from yijian_common import openapi
 
-from identity import discovery, routes_authorize, routes_revocation, routes_token
+from identity import discovery, routes_authorize, routes_erasure, routes_revocation, routes_token
+from identity.wallet import routes as routes_wallet
+from identity.wallet import routes_verify
 
 
 def write(path: Path) -> None:
     openapi.write(
         path,
         title="Yijian identity",
-        routers=[discovery.routes, routes_authorize.routes, routes_token.routes, routes_revocation.routes],
+        routers=[
+            discovery.routes,
+            routes_authorize.routes,
+            routes_token.routes,
+            routes_revocation.routes,
+            routes_wallet.routes,
+            routes_verify.routes,
+            routes_erasure.routes,
+        ],
     )
 
 

@@ -33,6 +33,11 @@ async def find_person(held: Connection, person_id: UUID, *, keyring: Keyring) ->
     return None if row is None else read_person(row, keyring)
 
 
+async def lock_person(held: Connection, person_id: UUID) -> asyncpg.Record | None:
+    """The row of a person, still sealed, which nobody changes meanwhile."""
+    return await held.fetchrow(f"{_BY_ID} FOR UPDATE OF people", person_id)
+
+
 async def find_session(held: Connection, token_index: bytes) -> asyncpg.Record | None:
     """The row of the person logged in by this session, with `auth_time`."""
     return await held.fetchrow(_BY_SESSION, token_index)

@@ -10,8 +10,6 @@ from yijian_common.crypto import DataKey
 from yijian_common.database import Connection
 from yijian_common.ids import uuid7
 
-KEPT_YEARS = 3
-
 
 class Looker(StrEnum):
     """In what capacity somebody looked. A RECIPIENT was shown it by the owner."""

@@ -195,7 +195,7 @@ async def _write_down(
         part=DisclosedPart(
             basis=SHOWN_BY_OWNER,
             fields=tuple(
-                DisclosedField(name=name, title=title, source="wallet", concerns=("HOLDER",))
+                DisclosedField(name=name, title=title, source="wallet", concerns=("OWNER",))
                 for name, title in titles.items()
             ),
         ),
