@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from identity.authorization import SCOPES
+from identity.key_rotation import ALGORITHM
 from identity.provider import Provider
-from identity.signing import ALGORITHM
 
 routes = APIRouter(tags=["discovery"])
 JWKS_SECONDS = 300

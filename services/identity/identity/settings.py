@@ -19,6 +19,7 @@ class IdentitySettings(ServiceSettings):
     client_secrets_file: Path | None = None
     pairwise_key_file: Path
     portal_redirect_uris: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)] = ()
+    signing_key_days: int = Field(default=90, ge=1, le=366)
     login_failures_per_account: int = Field(default=5, ge=1, le=10)
     login_failures_per_source: int = Field(default=5, ge=1, le=1000)
 

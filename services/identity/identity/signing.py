@@ -1,10 +1,12 @@
-"""The keys that sign tokens, and the tokens (RFC 9068 access tokens, OpenID Connect id tokens)."""
+"""The keys that sign tokens, and the tokens (RFC 9068 access tokens, OpenID Connect id tokens, authorisations)."""
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -12,26 +14,68 @@ from uuid import uuid4
 from joserfc import jws
 from joserfc.jwk import ECKey
 from yijian_common.crypto import Keyring
-from yijian_common.database import Pool, transaction
+from yijian_common.database import Pool, connection
 from yijian_common.tokens import VerificationKey, read_key_set
 
-ALGORITHM = "ES256"
+from identity.key_rotation import ALGORITHM, StoredKey, ensure_first_key, open_key, stored_keys
+
 ACCESS_TOKEN_SECONDS = 300
 ID_TOKEN_SECONDS = 300
 AUTHORISATION_SECONDS = 600
-
-_CONTEXT = b"identity signing key"
-_LOCK = 4_180_001  # one replica creates the first key
+RELOAD_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
-    """Signs with the newest key; publishes every key that tokens in use may carry."""
+class _Turn:
+    """A key that we can sign with, and from when on we do."""
 
-    issuer: str
+    signs_from: float
     key: ECKey
-    key_set: bytes
-    verification_keys: Mapping[str, VerificationKey]
+
+
+class Signer:
+    """Signs with the key whose turn it is; publishes every key that tokens in use may carry.
+
+    A background component as well: it looks for new and withdrawn keys, so that replicas agree.
+    """
+
+    name = "signing-keys"
+
+    def __init__(self, *, issuer: str, pool: Pool, keyring: Keyring) -> None:
+        self.issuer = issuer
+        self.key_set: bytes = b""
+        self.verification_keys: Mapping[str, VerificationKey] = {}
+        self._pool = pool
+        self._keyring = keyring
+        self._turns: Sequence[_Turn] = ()
+
+    @property
+    def key(self) -> ECKey:
+        """The key that signs now: the newest whose turn has come."""
+        now = time.time()
+        come = [turn for turn in self._turns if turn.signs_from <= now]
+        return (come[-1] if come else self._turns[0]).key
+
+    async def reload(self) -> None:
+        """Take over what the database holds now."""
+        async with connection(self._pool) as held:
+            stored = await stored_keys(held)
+        self._turns = [_Turn(key.signs_from, self._opened(key)) for key in stored if key.sealed is not None]
+        self.key_set = json.dumps({"keys": [json.loads(key.public) for key in reversed(stored)]}).encode()
+        self.verification_keys = read_key_set(self.key_set)
+
+    def _opened(self, stored: StoredKey) -> ECKey:
+        known = next((turn.key for turn in self._turns if turn.key.kid == stored.kid), None)
+        return known or open_key(self._keyring, stored)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            await self.reload()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), RELOAD_SECONDS)
+
+    def problem(self) -> str | None:
+        return None
 
     def access_token(self, claims: Mapping[str, Any]) -> str:
         """`claims` are all but issuer, instants and id."""
@@ -56,9 +100,10 @@ class Signer:
         return self._sign({**own, **claims}, token_type="authorisation+jwt"), now + AUTHORISATION_SECONDS  # noqa: S106
 
     def _sign(self, claims: Mapping[str, Any], *, token_type: str) -> str:
-        header = {"alg": ALGORITHM, "typ": token_type, "kid": self.key.kid}
+        key = self.key
+        header = {"alg": ALGORITHM, "typ": token_type, "kid": key.kid}
         payload = json.dumps(claims, ensure_ascii=False, separators=(",", ":"))
-        return jws.serialize_compact(header, payload, self.key, algorithms=[ALGORITHM])
+        return jws.serialize_compact(header, payload, key, algorithms=[ALGORITHM])
 
 
 def _half_hash(token: str) -> str:
@@ -68,19 +113,7 @@ def _half_hash(token: str) -> str:
 
 async def load_signer(pool: Pool, keyring: Keyring, *, issuer: str) -> Signer:
     """The signer; on the very first start its key is made and stored sealed."""
-    async with transaction(pool) as held:
-        await held.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-        if not await held.fetchval("SELECT EXISTS (SELECT FROM signing_keys WHERE signing)"):
-            key = ECKey.generate_key("P-256", {"use": "sig", "alg": ALGORITHM}, auto_kid=True)
-            private = json.dumps(key.as_dict(private=True)).encode()
-            await held.execute(
-                "INSERT INTO signing_keys (kid, sealed, public, signing) VALUES ($1, $2, $3, true)",
-                key.kid,
-                keyring.new_data_key().seal_envelope(private, _CONTEXT),
-                json.dumps(key.as_dict(private=False)),
-            )
-        rows = await held.fetch("SELECT kid, sealed, public, signing FROM signing_keys ORDER BY created_at DESC")
-    key_set = json.dumps({"keys": [json.loads(row["public"]) for row in rows]}).encode()
-    current = next(row for row in rows if row["signing"])
-    private_jwk = json.loads(keyring.open_envelope(current["sealed"], _CONTEXT))
-    return Signer(issuer, ECKey.import_key(private_jwk), key_set, read_key_set(key_set))
+    await ensure_first_key(pool, keyring)
+    signer = Signer(issuer=issuer, pool=pool, keyring=keyring)
+    await signer.reload()
+    return signer

@@ -79,10 +79,10 @@ class Browser:
         data = {name: value for name, value in form.items() if value is not None}
         return await self.http.post("/token", data=data, auth=auth or httpx.USE_CLIENT_DEFAULT)
 
-    async def code(self, **changes: str | None) -> str:
+    async def code(self, **changes: str) -> str:
         return answered(await self.log_in(**changes))["code"]
 
-    async def tokens(self, **changes: str | None) -> dict[str, Any]:
+    async def tokens(self, **changes: str) -> dict[str, Any]:
         tokens: dict[str, Any] = (await self.redeem(await self.code(**changes))).json()
         return tokens
 

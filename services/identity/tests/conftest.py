@@ -10,7 +10,7 @@ import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -176,23 +176,63 @@ def environment(settings: IdentitySettings, url: str, *, database_url: str) -> d
     }
 
 
-@pytest.fixture
-def running(settings: IdentitySettings, fresh_database: FreshDatabase) -> Iterator[Running]:
+def free_address() -> str:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def start(settings: IdentitySettings, url: str, *, database_url: str, **changes: str) -> Running:
+    """`python -m identity`, ready."""
     process = subprocess.Popen(
         [sys.executable, "-m", "identity"],
-        env=environment(settings, url, database_url=fresh_database("identity")),
+        env={**environment(settings, url, database_url=database_url), **changes},
         stderr=subprocess.PIPE,
         text=True,
     )
+    wait_until_ready(url, process)
+    return Running(url, process)
+
+
+@pytest.fixture
+def running(settings: IdentitySettings, fresh_database: FreshDatabase) -> Iterator[Running]:
+    running = start(settings, free_address(), database_url=fresh_database("identity"))
     try:
-        wait_until_ready(url, process)
-        yield Running(url, process)
+        yield running
     finally:
-        process.terminate()
-        process.communicate(timeout=20)
-    assert process.returncode == 0
+        running.process.terminate()
+        running.process.communicate(timeout=20)
+    assert running.process.returncode == 0
+
+
+@dataclass
+class Replicas:
+    """Processes of one identity: one database, one issuer address, which the first one started has for its own."""
+
+    settings: IdentitySettings
+    database_url: str
+    issuer: str
+    started: list[Running] = field(default_factory=list)
+
+    def start(self, *, again: Running | None = None) -> Running:
+        """One more, or one in the place of a process that was killed."""
+        url = again.url if again else free_address() if self.started else self.issuer
+        changes = {"YIJIAN_IDENTITY_ISSUER": self.issuer, "YIJIAN_HTTP_PORT": str(urlsplit(url).port)}
+        replica = start(self.settings, url, database_url=self.database_url, **changes)
+        self.started.append(replica)
+        return replica
+
+    def kill(self, replica: Running) -> None:
+        replica.process.kill()
+        replica.process.communicate(timeout=20)
+
+
+@pytest.fixture
+def replicas(settings: IdentitySettings, fresh_database: FreshDatabase) -> Iterator[Replicas]:
+    replicas = Replicas(settings, fresh_database("identity"), free_address())
+    yield replicas
+    for replica in replicas.started:
+        if replica.process.returncode is None:
+            replicas.kill(replica)
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:

@@ -19,7 +19,7 @@ PORTAL = ("portal", "portal-secret-0123456789abcdef")
 OFFLINE = "openid profile offline_access"
 
 
-async def begin(browser: Browser, **changes: str | None) -> dict[str, Any]:
+async def begin(browser: Browser, **changes: str) -> dict[str, Any]:
     return await browser.tokens(scope=OFFLINE, **changes)
 
 
