@@ -32,8 +32,8 @@ import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.serialization.*;
 
 /**
- * A department without the Python SDK: the bureau of disease control and its matter B3 预防接种电子档案建档, in one file,
- * on Kafka's client and Jackson. Copy it, replace part 1 by what your bureau decides, and keep the rest.
+ * A department without the Python SDK: the bureau of disease control and its matter B3 预防接种电子档案建档, in one
+ * file, on Kafka's client and Jackson. Copy it, replace part 1 by what your bureau decides, and keep the rest.
  * docs/how-to/connect-a-department.md explains the contract and how to run this.
  *
  * <p>Four rules make it safe to kill at any point. {@link #serve} keeps them, in one loop:
@@ -91,8 +91,9 @@ public final class Department {
         if (official == null) {
             return Answer.later("差评整改须由工作人员办理");
         }
-        if (official.measures() == null || official.evidence() == null || official.evidence().isEmpty()) {
-            throw new UnfitException("a rectification needs its measures and its evidence");
+        int pieces = official.evidence() == null ? 0 : official.evidence().size();
+        if (official.measures() == null || pieces < 1 || pieces > 20) {
+            throw new UnfitException("a rectification needs its measures and 1 to 20 pieces of evidence");
         }
         return Answer.approved(
             Map.of("measures", official.measures(), "evidence", official.evidence()), List.of(), null);
@@ -107,8 +108,8 @@ public final class Department {
     record Correction(String pointer, String message) {}
 
     /**
-     * {@code outcome} APPROVED, REJECTED, NOT_ACCEPTED, RETURNED, or LATER for a person. The applicant reads the reason,
-     * and it travels outside the personal part of the event: no name and no number belongs in it.
+     * {@code outcome} is APPROVED, REJECTED, NOT_ACCEPTED, RETURNED, or LATER for a person. The applicant reads the
+     * reason, and it travels outside the personal part of the event: no name and no number belongs in it.
      */
     record Answer(
             String outcome, String reason, List<Correction> corrections,
@@ -252,6 +253,7 @@ public final class Department {
             String measures, List<String> evidence) {}
 
     private static final String DECISION = ".decision.json";
+    private static final Set<String> REFUSALS = Set.of("RETURNED", "REJECTED", "NOT_ACCEPTED");
 
     private Path waiting(UUID task) {
         return folder.resolve("desk").resolve(task + ".json");
@@ -292,25 +294,27 @@ public final class Department {
     }
 
     private Answer asAnswer(Task task, Decision decision) throws UnfitException {
+        code("official", decision.official());
+        String outcome = String.valueOf(decision.outcome());
         List<Correction> corrections = decision.corrections() == null ? List.of() : decision.corrections();
         String reason = decision.reason() == null ? "" : decision.reason();
-        return switch (String.valueOf(decision.outcome())) {
-            case "APPROVED" -> decide(task, decision);
-            case "RETURNED", "REJECTED", "NOT_ACCEPTED" -> {
-                if (reason.isBlank() || corrections.isEmpty() == decision.outcome().equals("RETURNED")) {
-                    throw new UnfitException("it says no reason, or corrections do not go with its outcome");
-                }
-                yield new Answer(decision.outcome(), reason, corrections, Map.of(), List.of(), null);
-            }
-            default -> throw new UnfitException("its outcome is unknown");
-        };
+        if (outcome.equals("APPROVED")) {
+            return decide(task, decision);
+        }
+        if (!(task.matter().equals("RECTIFICATION") ? Set.of("REJECTED") : REFUSALS).contains(outcome)) {
+            throw new UnfitException("this matter knows no such outcome");
+        }
+        if (reason.isBlank() || reason.length() > 500 || corrections.isEmpty() == outcome.equals("RETURNED")) {
+            throw new UnfitException("it needs a reason of at most 500 characters, and corrections when RETURNED only");
+        }
+        return new Answer(outcome, reason, corrections, Map.of(), List.of(), null);
     }
 
     // === 4. What is said =============================================================================================
 
     private static final String SAYS = "gov.city.department.";
 
-    /** An event exactly as it is sent, and sent again. {@code subject} is the application's id, and the record's key. */
+    /** An event as it is sent, and sent again. {@code subject} is the application's id, and the record's key. */
     record Said(String type, UUID id, UUID subject, String time, String traceparent, JsonNode data) {
 
         ProducerRecord<String, byte[]> record() {
@@ -454,7 +458,7 @@ public final class Department {
             case "gov.city.approval.task-cancelled.v1" -> new Cancelled(id);
             case "gov.city.approval.task-requested.v1" -> new Task(
                 id, UUID.fromString(data.path("application_id").asText()),
-                code(data.path("matter").asText()), code(data.path("mode").asText("DECIDE")),
+                code("matter", data.path("matter").asText()), code("mode", data.path("mode").asText("DECIDE")),
                 data.path("needs_person").valueStream().map(JsonNode::asText).toList(),
                 data.path("due_at").asText(null), data.path("personal").path("fields"),
                 trace != null && trace.matches("[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}") ? trace : null);
@@ -462,9 +466,9 @@ public final class Department {
         };
     }
 
-    private static String code(String text) throws UnfitException {
-        if (!text.matches("[A-Za-z0-9][A-Za-z0-9-]{0,63}")) {
-            throw new UnfitException("its matter or mode is no code");
+    private static String code(String name, String text) throws UnfitException {
+        if (text == null || !text.matches("[A-Za-z0-9][A-Za-z0-9-]{0,63}")) {
+            throw new UnfitException("its " + name + " is no code");
         }
         return text;
     }
