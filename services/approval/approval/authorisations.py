@@ -1,12 +1,14 @@
 """Authorisations that came with a request: whose word each is, and that nobody uses one twice."""
 
+import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
 import structlog
 from yijian_common.crypto import Keyring
-from yijian_common.database import Connection
+from yijian_common.database import Connection, Pool, transaction
 from yijian_common.errors import FieldError
 from yijian_common.tokens import Authorisation, Principal, TokenRefusedError
 
@@ -16,6 +18,7 @@ from approval.keys import Keys
 log = structlog.get_logger(__name__)
 
 KEPT_DAYS = 2
+PURGE_EVERY_SECONDS = 3600
 
 
 class Reader(Protocol):
@@ -94,6 +97,24 @@ async def give_back(connection: Connection, ids: Sequence[UUID]) -> None:
     await connection.execute("DELETE FROM authorisation WHERE application_id = ANY($1)", list(ids))
 
 
+class AuthorisationPurge:
+    """The component that forgets, hourly, what ended by itself long ago."""
+
+    name = "authorisation-purge"
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def problem(self) -> str | None:
+        return None
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            async with transaction(self._pool) as connection:
+                await forget_old(connection)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), PURGE_EVERY_SECONDS)
+
+
 async def forget_old(connection: Connection) -> None:
-    """Forget what ended by itself long ago."""
     await connection.execute("DELETE FROM authorisation WHERE used_at < now() - make_interval(days => $1)", KEPT_DAYS)

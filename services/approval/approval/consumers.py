@@ -7,18 +7,28 @@ from yijian_common.database import Connection
 from yijian_contracts import cloudevents
 from yijian_contracts.cloudevents import CloudEvent, UndecodableError
 from yijian_contracts.departments import departments
-from yijian_contracts.events import CheckpointSigned, Event, TaskAnswered, TaskReceived, TaskUnprocessable
-from yijian_contracts.topics import CHECKPOINTS
+from yijian_contracts.events import (
+    CheckpointSigned,
+    ConsentWithdrawn,
+    Event,
+    TaskAnswered,
+    TaskReceived,
+    TaskUnprocessable,
+    WithdrawalsToldUntil,
+)
+from yijian_contracts.topics import CHECKPOINTS, CONSENTS_WITHDRAWN
 from yijian_messaging import Consumer, Decoded, KafkaSettings, Record, Store, Tuning
 
 from approval.actions.coverage import record_checkpoints
 from approval.actions.results import Said, record_task_results
+from approval.actions.withdrawals import Told, carry_out_withdrawals
 from approval.effects import Effects
 
 E = TypeVar("E", bound=Event)
 
 GROUP = "approval.results"
 CHECKPOINTS_GROUP = "approval.checkpoints"
+CONSENTS_GROUP = "approval.consents"
 
 
 def results_consumer(
@@ -49,6 +59,31 @@ def checkpoints_consumer(
         handle=record_checkpoints,
         tuning=tuning,
     )
+
+
+def consents_consumer(
+    store: Store[Connection], *, effects: Effects, kafka: KafkaSettings, tuning: Tuning
+) -> Consumer[CloudEvent[Told], Connection]:
+    """Reads which consents were withdrawn, and how far that was told."""
+    return Consumer(
+        group=CONSENTS_GROUP,
+        topics=[CONSENTS_WITHDRAWN],
+        store=store,
+        kafka=kafka,
+        decode=decode_told,
+        handle=partial(carry_out_withdrawals, effects=effects),
+        tuning=tuning,
+    )
+
+
+def decode_told(record: Record) -> Decoded[CloudEvent[Told]]:
+    """A withdrawal, or how far they were told. Raises `UndecodableError`."""
+    event = cloudevents.decode(record.headers, record.value)
+    data = event.data
+    if not isinstance(data, ConsentWithdrawn | WithdrawalsToldUntil):
+        raise UndecodableError(f"{type(data).__name__} does not belong on this topic")
+    content = CloudEvent(id=event.id, source=event.source, time=event.time, data=data, traceparent=event.traceparent)
+    return Decoded(id=event.id, content=content, traceparent=event.traceparent)
 
 
 def decode_from(kind: type[E], record: Record) -> Decoded[CloudEvent[E]]:

@@ -20,9 +20,11 @@ from yijian_common.settings import Role, load_settings
 from yijian_messaging import Component, Relay
 from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
-from approval.consumers import checkpoints_consumer, results_consumer
+from approval.authorisations import AuthorisationPurge
+from approval.consent_gate import ConsentGate
+from approval.consumers import checkpoints_consumer, consents_consumer, results_consumer
 from approval.coverage import Coverage
-from approval.effects import Effects
+from approval.effects import CONSENTS_GATE, Effects
 from approval.intake import Intake
 from approval.keys import Keys
 from approval.life_event_checks import LifeEventError
@@ -77,11 +79,15 @@ async def build(settings: ApprovalSettings, stack: AsyncExitStack) -> tuple[Fast
         components += [
             results_consumer(store, effects=effects, kafka=kafka, tuning=tuning(settings)),
             checkpoints_consumer(store, kafka=kafka, tuning=tuning(settings)),
+            consents_consumer(store, effects=effects, kafka=kafka, tuning=tuning(settings)),
             Sweeper(store, effects),
             IdempotencyPurge(pool),
+            AuthorisationPurge(pool),
         ]
     if settings.plays(Role.RELAY):
-        components.append(Relay(store=store, kafka=kafka, tuning=tuning(settings)))
+        components.append(
+            Relay(store=store, kafka=kafka, tuning=tuning(settings), gates={CONSENTS_GATE: ConsentGate(pool)})
+        )
     return app, components
 
 

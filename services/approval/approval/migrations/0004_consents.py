@@ -40,5 +40,9 @@ def upgrade() -> None:
             as_of timestamptz NOT NULL
         );
         INSERT INTO withdrawals_told (as_of) VALUES ('-infinity');
+
+        -- A withdrawal that could not be carried out holds back what rests on consents until somebody has looked.
+        CREATE INDEX dead_letter_withdrawals ON dead_letter (id)
+            WHERE consumer = 'approval.consents' AND state IN ('DEAD', 'REPLAY');
         """
     )
