@@ -7,9 +7,10 @@ from yijian_common.database import Connection
 from yijian_contracts import cloudevents
 from yijian_contracts.cloudevents import CloudEvent, UndecodableError
 from yijian_contracts.events import Event
-from yijian_contracts.topics import DISCLOSURES, DOCUMENTS_SHOWN
+from yijian_contracts.topics import CONSENTS_GIVEN, DISCLOSURES, DOCUMENTS_SHOWN
 from yijian_messaging import Consumer, Decoded, KafkaSettings, Record, Store, Tuning
 
+from data_exchange.actions.consenting import register_consents
 from data_exchange.actions.disclosing import record_disclosures
 
 
@@ -24,6 +25,21 @@ def disclosures_consumer(
         kafka=kafka,
         decode=decode,
         handle=partial(record_disclosures, keyring=keyring),
+        tuning=tuning,
+    )
+
+
+def consents_consumer(
+    store: Store[Connection], *, keyring: Keyring, kafka: KafkaSettings, tuning: Tuning
+) -> Consumer[CloudEvent[Event], Connection]:
+    """Reads the consents that are given with applications."""
+    return Consumer(
+        group="data-exchange.consents",
+        topics=[CONSENTS_GIVEN],
+        store=store,
+        kafka=kafka,
+        decode=decode,
+        handle=partial(register_consents, keyring=keyring),
         tuning=tuning,
     )
 

@@ -19,3 +19,15 @@ class NotSignedYet(Conflict):
     name = "not-signed-yet"
     title = "账本还没有为它签名"
     advice = "记录已经写入账本，签名通常在一秒之内完成，请稍后再试。"
+
+
+class ConsentNotFound(NotFound):
+    name = "consent-not-found"
+    title = "没有找到这项同意"
+    advice = "编号不存在，或者不是您给出的同意。请在“我的同意”中查看。"
+
+
+class DisclosureNotFound(NotFound):
+    name = "disclosure-not-found"
+    title = "没有找到这条数据提供记录"
+    advice = "编号不存在，或者与您无关。请在“谁看了我的数据”中查看。"

@@ -11,6 +11,7 @@ from yijian_common import database
 from yijian_common.app import create_app
 from yijian_common.auth import TokenVerifier
 from yijian_common.crypto import KeyFileError, Keyring
+from yijian_common.ended_sessions import EndedSessions
 from yijian_common.idempotency import IdempotencyPurge
 from yijian_common.key_sets import PostgresKeySetStore
 from yijian_common.messages import kafka_connection, tuning
@@ -21,17 +22,18 @@ from yijian_ledger.keys import PrivateKey, SigningKeyError, read_private_key, re
 from yijian_messaging import Component, Relay
 from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
-from data_exchange import routes_ledger
-from data_exchange.consumers import disclosures_consumer
+from data_exchange import routes_consents, routes_ledger
+from data_exchange.consumers import consents_consumer, disclosures_consumer
 from data_exchange.ledger_watch import LedgerWatch
 from data_exchange.parts import Parts
 from data_exchange.settings import DataExchangeSettings
 from data_exchange.signer import Signer
+from data_exchange.withdrawals_told import WithdrawalsTold
 from data_exchange.witness_client import WitnessClient
 from data_exchange.witnessing import Feeder, witness_objects
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-ROUTERS: tuple[APIRouter, ...] = (routes_ledger.routes,)
+ROUTERS: tuple[APIRouter, ...] = (routes_ledger.routes, routes_consents.routes)
 
 
 async def build(settings: DataExchangeSettings, stack: AsyncExitStack) -> tuple[FastAPI, list[Component]]:
@@ -55,12 +57,15 @@ async def build(settings: DataExchangeSettings, stack: AsyncExitStack) -> tuple[
     )
     app.state.parts = Parts(pool=pool, store=store, keyring=keyring)
     if settings.plays(Role.API):
-        verifier = await _verifier(settings, pool, stack)
+        ended = EndedSessions(kafka)
+        verifier = await _verifier(settings, pool, stack, ended=ended)
         app.state.tokens = verifier
-        components.append(verifier)
+        components += [verifier, ended]
     if settings.plays(Role.WORKER):
         components += [
             disclosures_consumer(store, keyring=keyring, kafka=kafka, tuning=tuning(settings)),
+            consents_consumer(store, keyring=keyring, kafka=kafka, tuning=tuning(settings)),
+            WithdrawalsTold(store),
             *await _signing(settings, store, pool, stack),
             LedgerWatch(store, pool),
             IdempotencyPurge(pool),
@@ -115,7 +120,9 @@ async def _require_ledger(pool: database.Pool) -> None:
         raise StartError("data-exchange has no ledger in its database; run `yijian provision`.") from None
 
 
-async def _verifier(settings: DataExchangeSettings, pool: database.Pool, stack: AsyncExitStack) -> TokenVerifier:
+async def _verifier(
+    settings: DataExchangeSettings, pool: database.Pool, stack: AsyncExitStack, *, ended: EndedSessions
+) -> TokenVerifier:
     if settings.identity_issuer is None:
         raise StartError("data-exchange needs to know who signs tokens; set YIJIAN_IDENTITY_ISSUER.")
     http = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
@@ -124,6 +131,7 @@ async def _verifier(settings: DataExchangeSettings, pool: database.Pool, stack: 
         audience=settings.audience,
         http=http,
         store=PostgresKeySetStore(pool, issuer=settings.identity_issuer),
+        ended=ended,
     )
     await verifier.load_stored_keys()
     return verifier

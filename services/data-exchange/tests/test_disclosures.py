@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-from data_exchange.actions.disclosing import person_index, record_disclosures
+from data_exchange.actions.disclosing import record_disclosures
 from data_exchange.disclosures import open_sealed
+from data_exchange.people import person_index
 from yijian_contracts.cloudevents import CloudEvent
 from yijian_contracts.events import DataDisclosed, DocumentShown, Event, SessionsEnded
 from yijian_ledger.leaf import LeafKind, opens, read_leaf

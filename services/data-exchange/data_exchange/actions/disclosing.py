@@ -13,6 +13,7 @@ from yijian_messaging import Message, Rejected, Transaction
 
 from data_exchange import ledger
 from data_exchange.disclosures import Disclosure, Opened, of_data_disclosed, of_document_shown, seal, store_new
+from data_exchange.people import person_index
 
 Told = Message[CloudEvent[Event]]
 
@@ -94,8 +95,3 @@ async def _note_people(connection: Connection, disclosures: Sequence[Disclosure]
         [case for _, case, _ in rows],
         [role for _, _, role in rows],
     )
-
-
-def person_index(keyring: Keyring, ref: str) -> bytes:
-    """How tables know the person with this reference (`id_proof` of a token for this audience)."""
-    return keyring.blind_index("person", ref)

@@ -51,7 +51,7 @@ CREATE TABLE erased_disclosure (
 );
 CREATE INDEX erased_disclosure_erasure ON erased_disclosure (erasure_id);
 
--- For as long as something said before an erasure may still arrive: whose it was, and which roles nobody plays any more.
+-- For as long as something said before an erasure may still arrive: who it was, and which roles nobody plays now.
 CREATE TABLE erased_person (
     person    bytea PRIMARY KEY,
     erased_at timestamptz NOT NULL
