@@ -150,7 +150,7 @@ async def test_the_stored_rows_are_what_the_facts_say(service: Service):
         "DELETE FROM figure WHERE department = 'health'",
         "INSERT INTO figure VALUES ('health', '2026-01-05', '{\"SATISFIED\": 100}')",
         "DELETE FROM fact WHERE level = 'DISSATISFIED'",
-        "INSERT INTO fact OVERRIDING SYSTEM VALUE SELECT 0, gen_random_uuid(), 'REVIEWED', 'health', '2026-01-05', 'SATISFIED'",
+        "UPDATE fact SET level = 'SATISFIED' WHERE level = 'DISSATISFIED'",
     ],
 )
 async def test_whatever_is_changed_behind_our_back_is_told(service: Service, tampering: str):
