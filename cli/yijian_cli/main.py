@@ -20,6 +20,7 @@ class Yijian(Commands):
         "tasks": "yijian_cli.tasks:app",
         "dead-letters": "yijian_cli.dead_letters:app",
         "incidents": "yijian_cli.incidents:app",
+        "ledger": "yijian_cli.ledger:app",
         "bench": "yijian_cli.bench:app",
     }
 

@@ -1,10 +1,11 @@
 """Evidence on its own: disclosures with what their leaves were made of, proven under one checkpoint.
 
     {"what": "yijian-evidence", "v": 1, "checkpoint": "<note with cosignatures>",
-     "items": [{"index": 7, "leaf": "<canonical JSON>", "proof": ["<base64>", …], "salt": "<hex>", "details": {…}}]}
+     "items": [{"index": 7, "leaf": "<canonical JSON>", "proof": ["<base64>", …],
+                "salt": "<hex>", "details": {…}, "portions": [{"salt": "<hex>", "content": {…}}]}]}
 
-Checked with two public keys and nothing else. Of what was erased an item has neither salt nor details: then it proves
-that something was written down, and no longer what.
+Checked with two public keys and nothing else. An item has the portions that its owner may see (`portions`). Of what was
+erased it has neither salt nor details: then it proves that something was written down, and no longer what.
 """
 
 import json
@@ -18,8 +19,9 @@ from yijian_ledger.canonical import NotCanonicalError
 from yijian_ledger.checkpoints import Checkpoint, open_checkpoint, parse_hash
 from yijian_ledger.cosignatures import cosigned_at
 from yijian_ledger.keys import PublicKey
-from yijian_ledger.leaf import LeafContent, LeafError, opens, read_leaf
+from yijian_ledger.leaf import LeafContent, LeafError, read_leaf
 from yijian_ledger.notes import NoteError
+from yijian_ledger.portions import Portion, opens_with
 from yijian_ledger.proofs import ProofError, verify_inclusion
 from yijian_ledger.tree_hash import SM3
 
@@ -33,10 +35,11 @@ class EvidenceError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What a leaf's commitment was made of."""
+    """What a leaf's commitment was made of, and the portions of it that are shown."""
 
     details: Mapping[str, Any]
     salt: bytes
+    portions: tuple[Portion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ def _as_json(item: Item) -> dict[str, Any]:
     proof = [b64encode(step).decode() for step in item.proof]
     told: dict[str, Any] = {"index": item.index, "leaf": item.leaf.decode(), "proof": proof}
     if item.opening is not None:
-        told |= {"salt": item.opening.salt.hex(), "details": dict(item.opening.details)}
+        portions = [{"salt": shown.salt.hex(), "content": shown.content} for shown in item.opening.portions]
+        told |= {"salt": item.opening.salt.hex(), "details": dict(item.opening.details), "portions": portions}
     return told
 
 
@@ -106,18 +110,19 @@ def _read_item(number: int, told: object) -> Item:
             raise EvidenceError(f"item {number} is not complete")
     try:
         return Item(index, leaf.encode(), tuple(parse_hash(step) for step in proof), _read_opening(rest))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError):
         raise EvidenceError(f"item {number} cannot be read") from None
 
 
 def _read_opening(rest: Mapping[object, object]) -> Opening | None:
     match rest:
-        case {"salt": str(salt), "details": dict(details)}:
-            return Opening(details, bytes.fromhex(salt))
+        case {"salt": str(salt), "details": dict(details), "portions": list(portions)}:
+            shown = tuple(Portion(dict(told["content"]), bytes.fromhex(told["salt"])) for told in portions)
+            return Opening(details, bytes.fromhex(salt), shown)
         case _ if not rest:
             return None
         case _:
-            raise ValueError("salt and details go together")
+            raise ValueError("salt, details and portions go together")
 
 
 def _verify(item: Item, checkpoint: Checkpoint) -> LeafContent:
@@ -136,6 +141,6 @@ def _verify(item: Item, checkpoint: Checkpoint) -> LeafContent:
 
 def _is_opened(content: LeafContent, opening: Opening) -> bool:
     try:
-        return opens(content, dict(opening.details), salt=opening.salt)
-    except NotCanonicalError:
+        return opens_with(content, opening.details, salt=opening.salt, portions=opening.portions)
+    except (NotCanonicalError, TypeError):
         return False

@@ -3,42 +3,41 @@
 The pack is read and checked by `yijian_ledger.evidence`, with the ledger's and the witness's public keys alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from yijian_common.crypto import Keyring
 from yijian_common.database import Connection
 from yijian_ledger.evidence import Item, Opening, make_pack
+from yijian_ledger.proofs import inclusion_ranges
+from yijian_ledger.tiles import range_hash, tiles_for
 
 from data_exchange.checkpoints import Signed, find_latest, find_latest_cosigned
-from data_exchange.disclosures import open_sealed
-from data_exchange.errors import NotSignedYet
-from data_exchange.tree import prove_inclusion
+from data_exchange.errors import LeafNotFound, NotSignedYet
+from data_exchange.tree import read_tiles
 
 
-async def gather(connection: Connection, disclosure_ids: Sequence[UUID], *, keyring: Keyring) -> dict[str, Any]:
-    """The evidence pack of these disclosures, oldest leaf first; who may have it is the caller's to know.
+async def gather(connection: Connection, openings: Mapping[UUID, Opening | None]) -> dict[str, Any]:
+    """The evidence pack of these disclosures, the oldest leaf first, all under one checkpoint.
 
-    Of what was erased there is the leaf without its details. Raises `NotSignedYet` while one has no checkpoint.
+    Who may have it, and which portions of each, is the caller's to know; None stands for what was erased, of which the
+    leaf alone is proven. Raises `LeafNotFound` and, while one of them has no checkpoint, `NotSignedYet`.
     """
     rows = await connection.fetch(
-        """
-        SELECT l.index, l.id, l.data, d.sealed, k.data_key
-        FROM unnest($1::uuid[]) AS w(id) JOIN ledger.leaf l ON l.id = w.id
-        LEFT JOIN disclosure d ON d.id = l.id LEFT JOIN case_key k ON k.case_id = d.case_id
-        ORDER BY l.index
-        """,
-        list(disclosure_ids),
+        "SELECT index, id, data FROM ledger.leaf WHERE id = ANY($1) ORDER BY index", list(openings)
     )
-    newest = rows[-1]["index"] if rows else 0
-    signed = await _covering(connection, newest + 1)
+    if not rows or len(rows) != len(openings):
+        raise LeafNotFound
+    signed = await _covering(connection, rows[-1]["index"] + 1)
+    ranges = {row["index"]: inclusion_ranges(row["index"], signed.size) for row in rows}
+    wanted = tiles_for((span for spans in ranges.values() for span in spans), signed.size)
+    tiles = await read_tiles(connection, wanted)
     items = [
         Item(
             index=row["index"],
             leaf=row["data"],
-            proof=tuple(await prove_inclusion(connection, row["index"], signed.size)),
-            opening=_open(row["id"], row["sealed"], row["data_key"], keyring),
+            proof=tuple(range_hash(span, tiles) for span in ranges[row["index"]]),
+            opening=openings[row["id"]],
         )
         for row in rows
     ]
@@ -52,10 +51,3 @@ async def _covering(connection: Connection, size: int) -> Signed:
         if signed is not None and signed.size >= size:
             return signed
     raise NotSignedYet
-
-
-def _open(disclosure_id: UUID, sealed: bytes | None, data_key: bytes | None, keyring: Keyring) -> Opening | None:
-    if not sealed or not data_key:
-        return None
-    opened = open_sealed(sealed, disclosure_id=disclosure_id, data_key=keyring.unwrap(data_key))
-    return Opening(opened.details, opened.salt)
