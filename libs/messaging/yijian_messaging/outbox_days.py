@@ -15,7 +15,7 @@ async def keep_days(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
     """Have partitions from yesterday on to `DAYS_AHEAD`, and none older than `SENT_DAYS` without an unsent row."""
     today = datetime.now(UTC).date()
     await _prepare(pool, today)
-    for day in await _on_disk(pool):
+    for day in await days_kept(pool):
         if day < today - timedelta(days=SENT_DAYS):
             await _drop(pool, day)
 
@@ -32,7 +32,8 @@ async def _prepare(pool: "asyncpg.Pool[asyncpg.Record]", today: date) -> None:
             )
 
 
-async def _on_disk(pool: "asyncpg.Pool[asyncpg.Record]") -> list[date]:
+async def days_kept(pool: "asyncpg.Pool[asyncpg.Record]") -> list[date]:
+    """The days that have a partition, in order."""
     rows = await pool.fetch(
         """
         SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

@@ -11,23 +11,30 @@ from yijian_contracts.events import (
     CheckpointSigned,
     ConsentWithdrawn,
     Event,
+    PersonErased,
+    RectificationRequested,
     TaskAnswered,
     TaskReceived,
     TaskUnprocessable,
     WithdrawalsToldUntil,
 )
-from yijian_contracts.topics import CHECKPOINTS, CONSENTS_WITHDRAWN
+from yijian_contracts.topics import CHECKPOINTS, CONSENTS_WITHDRAWN, ERASURES, RECTIFICATIONS_REQUESTED
 from yijian_messaging import Consumer, Decoded, KafkaSettings, Record, Store, Tuning
 
 from approval.actions.coverage import record_checkpoints
-from approval.actions.results import Said, record_task_results
+from approval.actions.erasures import erase_people
+from approval.actions.rectifications import Said, request_rectifications
+from approval.actions.results import record_task_results
 from approval.actions.withdrawals import Told, carry_out_withdrawals
 from approval.effects import Effects
+from approval.keys import Keys
 
 E = TypeVar("E", bound=Event)
 
 GROUP = "approval.results"
 CHECKPOINTS_GROUP = "approval.checkpoints"
+RECTIFICATIONS_GROUP = "approval.rectifications"
+ERASURES_GROUP = "approval.erasures"
 CONSENTS_GROUP = "approval.consents"
 
 
@@ -84,6 +91,44 @@ def decode_told(record: Record) -> Decoded[CloudEvent[Told]]:
         raise UndecodableError(f"{type(data).__name__} does not belong on this topic")
     content = CloudEvent(id=event.id, source=event.source, time=event.time, data=data, traceparent=event.traceparent)
     return Decoded(id=event.id, content=content, traceparent=event.traceparent)
+
+
+def rectifications_consumer(
+    store: Store[Connection], *, effects: Effects, kafka: KafkaSettings, tuning: Tuning
+) -> Consumer[CloudEvent[RectificationRequested], Connection]:
+    """Reads what rating wants put right."""
+    return Consumer(
+        group=RECTIFICATIONS_GROUP,
+        topics=[RECTIFICATIONS_REQUESTED],
+        store=store,
+        kafka=kafka,
+        decode=decode_order,
+        handle=partial(request_rectifications, effects=effects),
+        tuning=tuning,
+    )
+
+
+def erasures_consumer(
+    store: Store[Connection], *, effects: Effects, keys: Keys, kafka: KafkaSettings, tuning: Tuning
+) -> Consumer[CloudEvent[PersonErased], Connection]:
+    """Reads who is to be forgotten."""
+    return Consumer(
+        group=ERASURES_GROUP,
+        topics=[ERASURES],
+        store=store,
+        kafka=kafka,
+        decode=partial(decode_from, PersonErased),
+        handle=partial(erase_people, effects=effects, keys=keys),
+        tuning=tuning,
+    )
+
+
+def decode_order(record: Record) -> Decoded[CloudEvent[RectificationRequested]]:
+    """An order to a department that there is. Raises `UndecodableError`."""
+    decoded = decode_from(RectificationRequested, record)
+    if decoded.content.data.department not in departments():
+        raise UndecodableError("the order is for a department that does not exist")
+    return decoded
 
 
 def decode_from(kind: type[E], record: Record) -> Decoded[CloudEvent[E]]:

@@ -121,18 +121,18 @@ def start(
     return step
 
 
-def withdraw(application: Application, *, at: datetime) -> Step:
-    """The applicant takes the application back; what was decided stands."""
+def withdraw(application: Application, *, at: datetime, actor: str = "applicant", note: str = "") -> Step:
+    """The applicant takes the application back, or somebody in it is forgotten; what was decided stands."""
     if application.status is not ApplicationStatus.IN_PROGRESS:
         raise NotPossibleError("这份申请已经办结或撤回，不能再撤回。")
     step = Step(application)
     step.application = msgspec.structs.replace(application, status=ApplicationStatus.WITHDRAWN, completed_at=at)
-    step.note(EntryKind.WITHDRAWN, at, actor="applicant")
+    step.note(EntryKind.WITHDRAWN, at, actor=actor, note=note)
     step.effects.append(Withdraw())
     for task in application.tasks:
         if not task.terminal:
             if task.state in WITH_DEPARTMENT:
-                step.effects.append(CancelTask(task, "申请人撤回了申请"))
+                step.effects.append(CancelTask(task, "申请人撤回了申请" if actor == "applicant" else "申请已经终止"))
             step.change(msgspec.structs.replace(task, state=S.WITHDRAWN, ended_at=at))
     drop_idle_consents(step)
     return step

@@ -8,6 +8,7 @@ from typing import Self
 
 from pydantic import ValidationError
 from yijian_contracts.departments import departments
+from yijian_contracts.events import RECTIFICATION
 from yijian_contracts.identifiers import is_uscc
 
 from approval.checked import Checked, Problem, choose, under
@@ -16,6 +17,7 @@ from approval.definition import APPLICANT, CHILD, LifeEventDefinition, MatterDef
 from approval.form_checks import check_schema, formats_of
 from approval.form_schema import parse_pointer, pointers, schema_at
 from approval.graph import ancestors, find_cycle, longest_path
+from approval.matters import concerned
 from approval.rule_checks import check_form_rule, check_rules
 from approval.yaml_lines import Lines, Path
 
@@ -113,6 +115,8 @@ def _all_wheres(definition: LifeEventDefinition) -> Iterator[tuple[Path, Where]]
 def _check_matters(checked: Checked) -> None:
     codes = [matter.code for _, matter in checked.matters]
     for i, matter in checked.matters:
+        if matter.code == RECTIFICATION:
+            checked.wrong(("matters", i, "code"), f"{RECTIFICATION} stands for bad reviews", "choose another code")
         if matter.department not in departments():
             checked.wrong(
                 ("matters", i, "department"),
@@ -315,6 +319,13 @@ def _check_concerns(checked: Checked) -> None:
                 checked.wrong(
                     ("parties", "concerns", place), f"{place} concerns {role}, which is no role", choose(role, known)
                 )
+    for role, place in parties.numbers.items():
+        if concerned(parties, place) != (role,):
+            checked.wrong(
+                ("parties", "concerns"),
+                f"the number of {role} at {place} is not about {role} alone",
+                f"add a part that holds it, with [{role}]",
+            )
     for role in parties.guardians:
         if role not in parties.numbers:
             checked.wrong(("parties", "guardians"), f"the guardian {role} has no number", choose(role, parties.numbers))

@@ -11,6 +11,7 @@ from yijian_common import database, pairwise
 from yijian_common.app import create_app
 from yijian_common.auth import TokenVerifier
 from yijian_common.crypto import KeyFileError, Keyring
+from yijian_common.ended_sessions import EndedSessions
 from yijian_common.idempotency import IdempotencyPurge
 from yijian_common.key_sets import PostgresKeySetStore
 from yijian_common.messages import kafka_connection, tuning
@@ -22,9 +23,16 @@ from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
 from approval.authorisations import AuthorisationPurge
 from approval.consent_gate import ConsentGate
-from approval.consumers import checkpoints_consumer, consents_consumer, results_consumer
+from approval.consumers import (
+    checkpoints_consumer,
+    consents_consumer,
+    erasures_consumer,
+    rectifications_consumer,
+    results_consumer,
+)
 from approval.coverage import Coverage
 from approval.effects import CONSENTS_GATE, Effects
+from approval.forgetting import Forgetting
 from approval.intake import Intake
 from approval.keys import Keys
 from approval.life_event_checks import LifeEventError
@@ -47,11 +55,13 @@ async def build(settings: ApprovalSettings, stack: AsyncExitStack) -> tuple[Fast
         database.open_pool(settings, max_size=settings.api_pool, planner=PLANNER_SETTINGS)
     )
     keyring = Keyring.load(settings.key_file, settings.cipher)
-    store = PostgresStore(pool, sealer=KeyringSealer(keyring))
+    sealer = KeyringSealer(keyring)
+    store = PostgresStore(pool, sealer=sealer)
     await store.housekeep()
     coverage = Coverage(store, limit=timedelta(seconds=settings.ledger_limit_seconds))
     await coverage.look()
     effects = Effects(life_events=await _life_events(settings, pool), keyring=keyring, coverage=coverage)
+    keys = _keys(settings, keyring)
     kafka = kafka_connection(settings)
     intake = Intake(store, effects)
     progress = Progress(kafka)
@@ -69,17 +79,22 @@ async def build(settings: ApprovalSettings, stack: AsyncExitStack) -> tuple[Fast
         effects=effects,
         intake=intake,
         progress=progress,
-        keys=_keys(settings, keyring),
+        keys=keys,
     )
     if settings.plays(Role.API):
-        verifier = await _verifier(settings, pool, stack)
+        ended = EndedSessions(kafka)
+        verifier = await _verifier(settings, pool, stack, ended)
         app.state.tokens = verifier
-        components += [intake, progress, verifier]
+        components += [intake, progress, ended, verifier]
     if settings.plays(Role.WORKER):
+        tuned = tuning(settings)
         components += [
-            results_consumer(store, effects=effects, kafka=kafka, tuning=tuning(settings)),
-            checkpoints_consumer(store, kafka=kafka, tuning=tuning(settings)),
-            consents_consumer(store, effects=effects, kafka=kafka, tuning=tuning(settings)),
+            results_consumer(store, effects=effects, kafka=kafka, tuning=tuned),
+            checkpoints_consumer(store, kafka=kafka, tuning=tuned),
+            consents_consumer(store, effects=effects, kafka=kafka, tuning=tuned),
+            rectifications_consumer(store, effects=effects, kafka=kafka, tuning=tuned),
+            erasures_consumer(store, effects=effects, keys=keys, kafka=kafka, tuning=tuned),
+            Forgetting(pool, store, sealer),
             Sweeper(store, effects),
             IdempotencyPurge(pool),
             AuthorisationPurge(pool),
@@ -103,7 +118,9 @@ async def _life_events(settings: ApprovalSettings, pool: database.Pool) -> LifeE
         raise StartError(str(error)) from None
 
 
-async def _verifier(settings: ApprovalSettings, pool: database.Pool, stack: AsyncExitStack) -> TokenVerifier:
+async def _verifier(
+    settings: ApprovalSettings, pool: database.Pool, stack: AsyncExitStack, ended: EndedSessions
+) -> TokenVerifier:
     if settings.identity_issuer is None:
         raise StartError("approval needs to know who signs tokens; set YIJIAN_IDENTITY_ISSUER.")
     http = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
@@ -112,6 +129,7 @@ async def _verifier(settings: ApprovalSettings, pool: database.Pool, stack: Asyn
         audience=settings.audience,
         http=http,
         store=PostgresKeySetStore(pool, issuer=settings.identity_issuer),
+        ended=ended,
     )
     await verifier.load_stored_keys()
     return verifier

@@ -114,12 +114,19 @@ _COLUMNS = "id, applicant, state, answers, people, data_key, traceparent"
 
 
 async def lock_applications(connection: Connection, ids: Iterable[UUID], keyring: Keyring) -> dict[UUID, Held]:
-    """These applications, locked in one order by everyone; ids that do not exist are left out."""
+    """These applications, locked in one order by everyone; ids that do not exist or were erased are left out."""
     rows = await connection.fetch(
-        f"SELECT {_COLUMNS} FROM application WHERE id = ANY($1) ORDER BY id FOR UPDATE",  # noqa: S608 - a constant
+        f"SELECT {_COLUMNS} FROM application WHERE id = ANY($1) AND data_key <> ''"  # noqa: S608 - a constant
+        " ORDER BY id FOR UPDATE",
         sorted(set(ids)),
     )
     return {row["id"]: _held(row, keyring) for row in rows}
+
+
+async def find_erased(connection: Connection, ids: Iterable[UUID]) -> set[UUID]:
+    """Those of these applications that were erased."""
+    rows = await connection.fetch("SELECT id FROM application WHERE id = ANY($1) AND data_key = ''", sorted(set(ids)))
+    return {row["id"] for row in rows}
 
 
 async def lock_due(connection: Connection, keyring: Keyring, *, limit: int) -> list[Held]:
@@ -144,7 +151,7 @@ async def lock_held(connection: Connection, keyring: Keyring, *, limit: int) -> 
 
 async def read_application(connection: Connection, application_id: UUID, keyring: Keyring) -> Held | None:
     row = await connection.fetchrow(
-        f"SELECT {_COLUMNS} FROM application WHERE id = $1",  # noqa: S608 - a constant
+        f"SELECT {_COLUMNS} FROM application WHERE id = $1 AND data_key <> ''",  # noqa: S608 - a constant
         application_id,
     )
     return _held(row, keyring) if row else None
@@ -245,6 +252,39 @@ async def read_forms(
         place = (row["application_id"], row["revision"])
         forms[place] = _form.decode(wanted[place].open(row["sealed"], _form_place(*place)))
     return forms
+
+
+async def read_all_forms(connection: Connection, held: Held) -> dict[int, Form]:
+    """Every revision of an application's form."""
+    application_id = held.application.id
+    rows = await connection.fetch(
+        "SELECT revision, sealed FROM application_form WHERE application_id = $1 ORDER BY revision", application_id
+    )
+    return {
+        row["revision"]: _form.decode(held.data_key.open(row["sealed"], _form_place(application_id, row["revision"])))
+        for row in rows
+    }
+
+
+async def reseal(connection: Connection, held: Held, forms: Mapping[int, Form]) -> None:
+    """Write an application's sealed parts anew, under the data key that it has now."""
+    application_id = held.application.id
+    await connection.execute(
+        "UPDATE application SET answers = $2, people = $3, data_key = $4 WHERE id = $1",
+        application_id,
+        _seal_answers(held),
+        _seal_people(held),
+        held.data_key.wrapped,
+    )
+    await connection.execute(
+        """
+        UPDATE application_form f SET sealed = n.sealed FROM unnest($2::int[], $3::bytea[]) AS n(revision, sealed)
+        WHERE f.application_id = $1 AND f.revision = n.revision
+        """,
+        application_id,
+        list(forms),
+        [held.data_key.seal(_json.encode(form), _form_place(application_id, r)) for r, form in forms.items()],
+    )
 
 
 def _form_place(application_id: UUID, revision: int) -> bytes:

@@ -9,6 +9,7 @@ from yijian_messaging import Store
 
 from approval.actions.changes import look_after
 from approval.actions.coverage import proceed
+from approval.actions.rectifications import resend_rectifications
 from approval.effects import Effects
 
 log = structlog.get_logger(__name__)
@@ -34,7 +35,7 @@ class Sweeper:
         while not stopping.is_set():
             looked = 0
             try:
-                for sweep in (look_after, proceed):
+                for sweep in (look_after, proceed, resend_rectifications):
                     async with self._store.transaction() as transaction:
                         looked = max(looked, await sweep(transaction, effects=self._effects, limit=SWEEP_BATCH))
                 self._problem = None

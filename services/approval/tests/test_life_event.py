@@ -340,6 +340,20 @@ MISTAKES = [
         "what is expected",
     ),
     (
+        "    /father: [FATHER]\n",
+        "",
+        "concerns:",
+        "the number of FATHER at /father/id_no is not about FATHER alone",
+        "[FATHER]",
+    ),
+    (
+        "  - code: B9\n",
+        "  - code: RECTIFICATION\n",
+        "code: RECTIFICATION",
+        "stands for bad reviews",
+        "another code",
+    ),
+    (
         "  guardians: [MOTHER, FATHER]",
         "  guardians: [MOTHER, UNCLE]",
         "UNCLE",

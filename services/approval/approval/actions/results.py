@@ -4,19 +4,16 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from yijian_common.database import Connection
-from yijian_contracts.cloudevents import CloudEvent
-from yijian_contracts.events import Outcome, TaskAnswered, TaskReceived, TaskUnprocessable
-from yijian_messaging import Message, Rejected, Transaction
+from yijian_contracts.events import RECTIFICATION, Outcome, TaskAnswered, TaskReceived, TaskUnprocessable
+from yijian_messaging import Rejected, Transaction
 
 from approval import engine, rows
+from approval.actions.rectifications import Result, record_rectification_results
 from approval.disclosure import check_answer, correctable
 from approval.effects import Effects
 from approval.form_schema import parse_pointer, schema_at
 from approval.life_event import LifeEvent
 from approval.rows import Held
-
-Said = TaskReceived | TaskAnswered | TaskUnprocessable
-Result = Message[CloudEvent[Said]]
 
 
 async def record_task_results(
@@ -28,12 +25,20 @@ async def record_task_results(
     corrections are not what its matter declares. They become dead letters; an operator may mend and replay them.
     """
     at = datetime.now(UTC)
-    ids = {message.content.data.application_id for message in messages}
+    orders = [message for message in messages if message.content.data.matter == RECTIFICATION]
+    rejected = await record_rectification_results(transaction, orders, effects=effects)
+    ours = [message for message in messages if message.content.data.matter != RECTIFICATION]
+    ids = {message.content.data.application_id for message in ours}
     applications = await rows.lock_applications(transaction.connection, ids, effects.keyring)
-    rejected = []
-    for message in messages:
+    missing = ids - applications.keys()
+    erased = await rows.find_erased(transaction.connection, missing) if missing else set()
+    for message in ours:
         held = applications.get(message.content.data.application_id)
-        error = "no such application" if held is None else await _record(held, message, effects, at)
+        if held is not None:
+            error = await _record(held, message, effects, at)
+        else:
+            # What comes late about somebody who was forgotten is forgotten too.
+            error = None if message.content.data.application_id in erased else "no such application"
         if error is not None:
             rejected.append(Rejected(message, error))
     await effects.carry_out(transaction, [held for held in applications.values() if held.changed], at=at)
