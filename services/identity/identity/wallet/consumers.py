@@ -8,7 +8,7 @@ from yijian_contracts import cloudevents
 from yijian_contracts.cloudevents import CloudEvent, UndecodableError
 from yijian_contracts.events import Event
 from yijian_contracts.topics import DOCUMENTS
-from yijian_messaging import Consumer, Decoded, KafkaSettings, Record, Store, Tuning
+from yijian_messaging import PRODUCTION, Consumer, Decoded, KafkaSettings, Record, Store, Tuning
 
 from identity.wallet.arrivals import record_arrivals
 
@@ -16,7 +16,7 @@ GROUP = "identity.wallet"
 
 
 def documents_consumer(
-    store: Store[Connection], *, keyring: Keyring, kafka: KafkaSettings, tuning: Tuning
+    store: Store[Connection], *, keyring: Keyring, kafka: KafkaSettings, tuning: Tuning = PRODUCTION
 ) -> Consumer[CloudEvent[Event], Connection]:
     """Reads what departments issued and registered, as approval passes it on."""
     return Consumer(
