@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from rating.actions.orders import reckon_again
 from yijian_contracts.events import Outcome, RectificationParts, RectificationRequested
 from yijian_contracts.working_days import add_working_days
 
@@ -285,3 +286,25 @@ async def test_two_second_reviews_at_once_leave_one(service: Service):
     answers = await asyncio.gather(*(service.review(own["id"], level="SATISFIED") for _ in range(8)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7
     assert len(await service.rows("SELECT 1 FROM review WHERE state = 'ACTIVE'")) == 1
+
+
+# --- a calendar that becomes final -----------------------------------------------------------------------------------
+
+
+async def test_what_was_counted_in_a_provisional_calendar_is_counted_again(service: Service):
+    asked = await service.bad_review()
+    wrong = asked.due_at - timedelta(days=2)
+    await service.parts.pool.execute(
+        "UPDATE rectification_order SET provisional = true, due_at = $1, supervised_at = $1, next_look_at = $1", wrong
+    )
+    await service.parts.pool.execute(
+        "UPDATE invitation SET provisional = true, closes_at = $1, next_look_at = $1", wrong
+    )
+    async with service.parts.store.transaction() as transaction:
+        assert await reckon_again(transaction) == 2
+        assert await reckon_again(transaction) == 0
+    order = await service.order(asked.order_id)
+    assert (datetime.fromisoformat(order["due_at"]), order["provisional"]) == (asked.due_at, False)
+    (row,) = await service.rows("SELECT closes_at, next_look_at, provisional, invited_at FROM invitation")
+    assert row["closes_at"] == row["next_look_at"] == add_working_days(row["invited_at"], 5)
+    assert not row["provisional"]

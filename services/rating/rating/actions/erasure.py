@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from yijian_common.crypto import UnsealError
 from yijian_common.database import Connection
 from yijian_common.sealer import KeyringSealer
-from yijian_contracts import cloudevents
-from yijian_contracts.events import ApplicationCompleted, PersonErased
+from yijian_contracts.events import PersonErased
 from yijian_contracts.topics import RECTIFICATIONS_REQUESTED
-from yijian_messaging import Record, Transaction
+from yijian_messaging import Transaction
 from yijian_messaging.letters import unpack
 from yijian_messaging.store import LetterState
 
@@ -38,12 +38,14 @@ async def forget_people(
         people,
         at,
     )
-    invitations = await _lock_invitations(connection, people, carrier)
+    found = await _lock_invitations(connection, people, carrier)
+    invitations = [row["id"] for row in found]
     held = await order_rows.lock_orders_of(connection, invitations)
     for order in held:
         orders.forget(order, at=at)
     await _delete(connection, invitations)
-    await _forget_letters(transaction, subjects, {str(order.id) for order in held}, carrier)
+    about = subjects | {str(order.id) for order in held} | {str(row["application_id"]) for row in found}
+    await _forget_letters(transaction, about, carrier)
     unsent = await _delete_said(connection, held)
     facts = await carrier.update(transaction, held)
     # What was not sent yet is said without the words, so that the department still learns what to put right.
@@ -53,13 +55,14 @@ async def forget_people(
     return facts
 
 
-async def _lock_invitations(connection: Connection, people: Sequence[bytes], carrier: Carrier) -> list[UUID]:
-    rows = await connection.fetch(
-        "SELECT id, data_key FROM invitation WHERE person = ANY($1) ORDER BY id FOR UPDATE", list(people)
+async def _lock_invitations(connection: Connection, people: Sequence[bytes], carrier: Carrier) -> list[Any]:
+    rows: list[Any] = await connection.fetch(
+        "SELECT id, application_id, data_key FROM invitation WHERE person = ANY($1) ORDER BY id FOR UPDATE",
+        list(people),
     )
     for row in rows:
         carrier.keyring.forget(row["data_key"])
-    return [row["id"] for row in rows]
+    return rows
 
 
 async def _delete(connection: Connection, invitations: Sequence[UUID]) -> None:
@@ -89,33 +92,17 @@ async def _delete_said(connection: Connection, held: Sequence[Order]) -> set[UUI
     return {UUID(row["key"]) for row in rows}
 
 
-async def _forget_letters(
-    transaction: Transaction[Connection], subjects: set[str], order_ids: set[str], carrier: Carrier
-) -> None:
-    """Empty the dead letters that speak of these people. There are few of them, and each has to be opened to know."""
+async def _forget_letters(transaction: Transaction[Connection], about: set[str], carrier: Carrier) -> None:
+    """Empty the dead letters that name one of these ids. There are few of them, and each has to be opened to know."""
     sealer = KeyringSealer(carrier.keyring)
-    letters = await transaction.connection.fetch(
-        "SELECT id, topic, partition, record_offset, sealed FROM dead_letter WHERE sealed <> ''"
-    )
+    names = [text.encode() for text in about]
+    letters = await transaction.connection.fetch("SELECT id, sealed FROM dead_letter WHERE sealed <> ''")
     for letter in letters:
         try:
-            record = unpack(
-                sealer.open(letter["sealed"]),
-                topic=letter["topic"],
-                partition=letter["partition"],
-                offset=letter["record_offset"],
-            )
+            record = unpack(sealer.open(letter["sealed"]), topic="", partition=0, offset=0)
         except UnsealError:
             continue  # it tells nobody anything any more
-        if (record.key or b"").decode(errors="replace") in order_ids or _applicant(record) in subjects:
+        parts = (record.key or b"", record.value or b"", *(value for _, value in record.headers))
+        if any(name in part for part in parts for name in names):
             await transaction.connection.execute("UPDATE dead_letter SET sealed = '' WHERE id = $1", letter["id"])
             await transaction.settle_letter(letter["id"], LetterState.DISCARDED, FORGOTTEN)
-
-
-def _applicant(record: Record) -> str:
-    """Whose completed application a record tells of; nobody's when it tells something else."""
-    try:
-        event = cloudevents.decode(record.headers, record.value).data
-    except ValueError:
-        return ""
-    return event.personal.applicant if isinstance(event, ApplicationCompleted) else ""

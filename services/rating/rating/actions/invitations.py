@@ -1,7 +1,7 @@
 """Inviting: one invitation per completed application, with every handling that a department brought to its end."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -164,3 +164,26 @@ async def record_defaults(connection: Connection, *, at: datetime, limit: int) -
     await connection.execute("UPDATE invitation SET next_look_at = NULL WHERE id = ANY($1)", ids)
     day = local_date(at)
     return len(ids), [Fact(row["id"], FactKind.DEFAULTED, row["department"], day) for row in rows]
+
+
+async def reckon_invitations(connection: Connection, *, limit: int) -> int:
+    """Compute the ends of open invitations anew that were counted in a provisional calendar; how many moved."""
+    rows = await connection.fetch(
+        """
+        SELECT id, invited_at, closes_at, provisional FROM invitation
+        WHERE provisional AND next_look_at IS NOT NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+        """,
+        limit,
+    )
+    ends = {row["id"]: end_of_working_days(row["invited_at"], terms().review) for row in rows}
+    moved = [row["id"] for row in rows if (row["closes_at"], row["provisional"]) != astuple(ends[row["id"]])]
+    await connection.execute(
+        """
+        UPDATE invitation i SET closes_at = n.closes_at, next_look_at = n.closes_at, provisional = n.provisional
+        FROM unnest($1::uuid[], $2::timestamptz[], $3::bool[]) AS n(id, closes_at, provisional) WHERE i.id = n.id
+        """,
+        moved,
+        [ends[one].at for one in moved],
+        [ends[one].provisional for one in moved],
+    )
+    return len(moved)

@@ -10,7 +10,7 @@ from yijian_contracts.events import RectificationAnswered
 from yijian_messaging import Message, Rejected, Transaction
 
 from rating import order_rows, orders
-from rating.actions.invitations import person_of, record_defaults
+from rating.actions.invitations import person_of, reckon_invitations, record_defaults
 from rating.errors import OrderNotFound, OrderNotThere
 from rating.figure_rows import record
 from rating.figures import Fact
@@ -18,6 +18,7 @@ from rating.order_effects import Carrier
 from rating.orders import NotPossibleError, Order, UnfitAnswerError, Verdict
 
 BATCH = 100
+PROVISIONAL_AT_ONCE = 10_000
 
 
 async def record_answers(
@@ -137,8 +138,9 @@ async def look_at_due(transaction: Transaction[Connection], *, carrier: Carrier,
 
 
 async def reckon_again(transaction: Transaction[Connection]) -> int:
-    """Compute anew what was counted in a provisional calendar; returns how many orders changed."""
-    held = await order_rows.lock_provisional(transaction.connection, limit=10_000)
+    """Compute anew what was counted in a provisional calendar; returns how many invitations and orders changed."""
+    invitations = await reckon_invitations(transaction.connection, limit=PROVISIONAL_AT_ONCE)
+    held = await order_rows.lock_provisional(transaction.connection, limit=PROVISIONAL_AT_ONCE)
     changed = [again for order in held if (again := orders.reckon(order)) != order]
     await order_rows.update_orders(transaction.connection, changed)
-    return len(changed)
+    return invitations + len(changed)
