@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -15,7 +16,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from identity.provider import OpenIdProvider
 
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 _pages = Environment(loader=PackageLoader("identity", "pages"), autoescape=True, undefined=StrictUndefined)
+_pages.filters["local_time"] = lambda instant: f"{instant.astimezone(SHANGHAI):%Y年%m月%d日 %H:%M}"
 
 SESSION = "yijian-session"
 CSRF = "yijian-form"

@@ -47,5 +47,9 @@ class LoginFailedError(Exception):
     """The account, the password, or the number of tries; which of these is not told."""
 
 
+class PasswordRefusedError(Exception):
+    """The password stays as it is; the text tells the person why."""
+
+
 class AccountsFileError(Exception):
     """The accounts file holds something that is not loaded; the text names the line and what to do."""

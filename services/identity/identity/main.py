@@ -1,6 +1,7 @@
 """identity, wired: settings in, a running OpenID provider out."""
 
 from contextlib import AsyncExitStack
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -20,10 +21,12 @@ from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
 from identity import (
     discovery,
+    routes_account,
     routes_authorize,
     routes_development,
     routes_erasure,
     routes_revocation,
+    routes_sessions,
     routes_token,
 )
 from identity.accounts import load_accounts, refuse_fictitious
@@ -31,6 +34,7 @@ from identity.client_secrets import register_secrets
 from identity.clients import APPROVAL, DATA_EXCHANGE, registry
 from identity.errors import AccountsFileError, AuthorizationRefusedError, OAuthError, UnsafeRequestError
 from identity.housekeeping import Housekeeping
+from identity.key_rotation import KeyRotation
 from identity.own_tokens import OwnTokens
 from identity.provider import OpenIdProvider
 from identity.settings import IdentitySettings
@@ -54,10 +58,11 @@ async def build(settings: IdentitySettings, resources: AsyncExitStack) -> Parts:
 def components(provider: OpenIdProvider) -> list[Component]:
     """What runs beside the HTTP side, by the process's roles."""
     settings, kafka = provider.settings, kafka_connection(provider.settings)
-    running: list[Component] = []
+    running: list[Component] = [provider.signer]
     if settings.plays(Role.WORKER):
         running.append(Housekeeping(provider.pool))
         running.append(IdempotencyPurge(provider.pool))
+        running.append(KeyRotation(provider.pool, provider.keyring, age=timedelta(days=settings.signing_key_days)))
         running.append(
             documents_consumer(provider.store, keyring=provider.keyring, kafka=kafka, tuning=tuning(settings))
         )
@@ -96,6 +101,8 @@ def build_app(provider: OpenIdProvider) -> FastAPI:
         routes_verify.routes,
         routes_erasure.routes,
         routes_revocation.routes,
+        routes_sessions.routes,
+        routes_account.routes,
     ]
     if not provider.settings.in_production:
         routers.append(routes_development.routes)

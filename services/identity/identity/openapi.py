@@ -8,7 +8,15 @@ from pathlib import Path
 
 from yijian_common import openapi
 
-from identity import discovery, routes_authorize, routes_erasure, routes_revocation, routes_token
+from identity import (
+    discovery,
+    routes_account,
+    routes_authorize,
+    routes_erasure,
+    routes_revocation,
+    routes_sessions,
+    routes_token,
+)
 from identity.wallet import routes as routes_wallet
 from identity.wallet import routes_verify
 
@@ -22,6 +30,8 @@ def write(path: Path) -> None:
             routes_authorize.routes,
             routes_token.routes,
             routes_revocation.routes,
+            routes_sessions.routes,
+            routes_account.routes,
             routes_wallet.routes,
             routes_verify.routes,
             routes_erasure.routes,
