@@ -62,6 +62,15 @@ def test_twins_are_applied_for_and_followed_to_the_end():
     assert last["application"]["outcome"] == "ALL_GRANTED"
     assert {task["key"] for task in last["application"]["tasks"]} >= {"B1", "B2-1", "B2-2", "B8"}
 
+    def certificates() -> list[str]:
+        listed = json.loads(call("wallet", "--as", "mother-000002", "--json").stdout)
+        return [one["status"] for one in listed if one["kind"] == "birth-certificate"]
+
+    assert wait_for(lambda: len(certificates()) == 2), "the wallet hears of it by Kafka, soon"
+    assert certificates() == ["VALID", "VALID"]
+    assert "出生医学证明" in call("wallet", "--as", "mother-000002").stdout
+    assert "No documents yet" in call("wallet", "--as", "mother-000399").stdout
+
     again = call("watch", accepted["accepted"]["id"], "--as", "mother-000002")
     assert "出生医学证明签发（首签）（第2孩） · 批准，证照已送达" in again.stdout
     assert "全部办成" in again.stdout

@@ -49,8 +49,9 @@ def server_sent_events(lines: Iterable[str]) -> Iterator[ServerSentEvent]:
 class Tokens:
     """The tokens of one person. With `fixed` it is that one; otherwise the development login gives new ones."""
 
-    def __init__(self, *, identity: str, account: str, fixed: str | None = None) -> None:
+    def __init__(self, *, identity: str, account: str, fixed: str | None = None, audience: str = "approval") -> None:
         self.account = account
+        self._audience = audience
         self._identity = identity
         self._fixed = fixed
         self._token: str | None = fixed
@@ -68,7 +69,7 @@ class Tokens:
         return True
 
     def _fetch(self) -> str:
-        body = {"account": self.account, "audience": "approval"}
+        body = {"account": self.account, "audience": self._audience}
         try:
             response = httpx.post(f"{self._identity}/dev/token", json=body, timeout=TIMEOUT_S, trust_env=False)
         except httpx.TransportError as error:
@@ -196,7 +197,7 @@ def unreachable(service: str, base: str, error: httpx.TransportError) -> Unreach
 def refusal(response: httpx.Response) -> PlatformError:
     """What a service refused, in its own words: problem+json's detail, and a line for each field."""
     if response.status_code == httpx.codes.UNAUTHORIZED:
-        return PlatformError("The token was refused: it has expired or is not meant for approval; get a new one.")
+        return PlatformError("The token was refused: it has expired or is not meant for this service; get a new one.")
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
         return UnreachableError(f"{response.url.host}:{response.url.port} cannot answer just now; try again shortly")
     try:

@@ -16,11 +16,13 @@ class Yijian(Commands):
         "demo": "yijian_cli.demo:demo",
         "apply": "yijian_cli.applications:apply",
         "watch": "yijian_cli.applications:watch",
+        "wallet": "yijian_cli.wallet:wallet",
         "life-event": "yijian_cli.life_events:app",
         "tasks": "yijian_cli.tasks:app",
         "dead-letters": "yijian_cli.dead_letters:app",
         "incidents": "yijian_cli.incidents:app",
         "ledger": "yijian_cli.ledger:app",
+        "figures": "yijian_cli.figures:app",
         "bench": "yijian_cli.bench:app",
     }
 
