@@ -16,6 +16,7 @@ import pytest
 from approval import engine
 from approval.actions.changes import look_after
 from approval.actions.coverage import proceed, record_checkpoints
+from approval.actions.erasures import erase_people
 from approval.actions.rectifications import (
     record_rectification_results,
     request_rectifications,
@@ -24,18 +25,24 @@ from approval.actions.rectifications import (
 )
 from approval.actions.results import record_task_results
 from approval.application import TaskState, load
+from approval.forgetting import Forgetting
 from asyncpg.connection import LoggedQuery
+from yijian_common import pairwise
+from yijian_common.sealer import KeyringSealer
 from yijian_contracts.cloudevents import CloudEvent
 from yijian_contracts.events import (
     RECTIFICATION,
     CheckpointSigned,
     ComplaintParts,
+    ErasedParts,
     Outcome,
+    PersonErased,
     ReceivedStatus,
     RectificationRequested,
     TaskAnswered,
     TaskReceived,
 )
+from yijian_examples.population import family
 from yijian_messaging import Message, Record
 from yijian_messaging.postgres import PLANNER_SETTINGS
 from yijian_messaging.store import Move
@@ -45,7 +52,15 @@ from .conftest import Service
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
 
 # These stay small for ever: a row per shard, relay, parked key, life event or issuer; and what waits to be sent.
-SMALL = {"outbox_lease", "outbox_relay", "outbox_parked", "outbox_unsent", "life_event", "identity_key_sets"}
+SMALL = {
+    "outbox_lease",
+    "outbox_relay",
+    "outbox_parked",
+    "outbox_unsent",
+    "life_event",
+    "identity_key_sets",
+    "erasure_unfinished",
+}
 ROWS = 50_000
 
 
@@ -128,6 +143,25 @@ async def loops(service: Service) -> None:
         await look_after(transaction, effects=service.parts.effects, limit=100)
     await ledger(service)
     await rectification(service)
+    await erasure(service)
+
+
+async def erasure(service: Service) -> None:
+    """Somebody is forgotten who applied, and then the other parent of another application."""
+    effects, keys = service.parts.effects, service.parts.keys
+    for number, who in ((next(service.families), "mother"), (next(service.families), "father")):
+        assert (await service.submit(number)).status_code == 202
+        person = getattr(family(number), who)
+        erased = PersonErased(
+            erasure_id=uuid4(),
+            subject=UUID(service.subjects[number]) if who == "mother" else uuid4(),
+            erased_at=datetime.now(UTC),
+            personal=ErasedParts(refs={"approval": pairwise.id_proof(keys.pairwise, person.id_no)}),
+        )
+        async with service.parts.store.transaction() as transaction:
+            told = Message("e", CloudEvent("e", "/t", datetime.now(UTC), erased), RECORD)
+            await erase_people(transaction, [told], effects=effects, keys=keys)
+    await Forgetting(service.parts.pool, service.parts.store, KeyringSealer(keys.keyring)).finish()
 
 
 async def ledger(service: Service) -> None:
@@ -185,40 +219,42 @@ def _data_statements(ran: list[LoggedQuery]) -> Iterator[Ran]:
             yield Ran(one.query, tuple(one.args))
 
 
-async def fill(service: Service) -> None:
+GROWING = {
+    "application": "gen_random_uuid()",
+    "application_party": "decode(md5(n::text), 'hex')",
+    "application_form": "gen_random_uuid()",
+    "timeline": "gen_random_uuid()",
+    "disclosure": "gen_random_uuid()",
+    "disclosure_uncovered": "gen_random_uuid()",
+    "disclosure_covered_early": "gen_random_uuid()",
+    "consent": "gen_random_uuid()",
+    "rectification": "gen_random_uuid()",
+    "claim": "decode(md5(n::text), 'hex')",
+    "idempotency_keys": "decode(md5(n::text), 'hex')",
+    "inbox": "decode(md5(n::text), 'hex')",
+    "outbox_unsent": "n + 1000000",
+}
+
+
+def fill(service: Service) -> None:
     """Many rows in every table that grows, of which the planner has heard nothing."""
-    pool = service.parts.pool
-    growing = {
-        "application": "gen_random_uuid()",
-        "application_party": "decode(md5(n::text), 'hex')",
-        "application_form": "gen_random_uuid()",
-        "timeline": "gen_random_uuid()",
-        "disclosure": "gen_random_uuid()",
-        "disclosure_uncovered": "gen_random_uuid()",
-        "disclosure_covered_early": "gen_random_uuid()",
-        "rectification": "gen_random_uuid()",
-        "claim": "decode(md5(n::text), 'hex')",
-        "idempotency_keys": "decode(md5(n::text), 'hex')",
-        "inbox": "decode(md5(n::text), 'hex')",
-        "outbox_unsent": "n + 1000000",
-    }
-    for table, key in growing.items():
-        columns = await pool.fetch(
-            "SELECT column_name AS name FROM information_schema.columns"
-            " WHERE table_name = $1 ORDER BY ordinal_position",
-            table,
+    with psycopg.connect(service.database_url, autocommit=True) as session:
+        for table, key in GROWING.items():
+            columns = session.execute(
+                "SELECT column_name FROM information_schema.columns WHERE table_name = %s ORDER BY ordinal_position",
+                [table],
+            ).fetchall()
+            first, *others = (str(name) for (name,) in columns)
+            copied = ", ".join([key, *(f"t.{name}" for name in others)])
+            session.execute(
+                f"INSERT INTO {table} SELECT {copied} FROM (SELECT * FROM {table} ORDER BY {first} LIMIT 1) t,"  # type: ignore[call-overload]  # noqa: S608
+                f" generate_series(1, {ROWS}) n"
+            )
+        session.execute(
+            "INSERT INTO outbox (shard, event_id, topic, key, headers, value, personal)"
+            " SELECT n %% 16, n::text, 't', n::text, '{}', '', false FROM generate_series(1, %s::int) n",
+            [ROWS],
         )
-        first, *others = (column["name"] for column in columns)
-        copied = ", ".join([key, *(f"t.{name}" for name in others)])
-        await pool.execute(
-            f"INSERT INTO {table} SELECT {copied} FROM (SELECT * FROM {table} ORDER BY {first} LIMIT 1) t,"  # noqa: S608
-            f" generate_series(1, {ROWS}) n"
-        )
-    await pool.execute(
-        "INSERT INTO outbox (shard, event_id, topic, key, headers, value, personal)"
-        " SELECT n % 16, n::text, 't', n::text, '{}', '', false FROM generate_series(1, $1::int) n",
-        ROWS,
-    )
 
 
 async def scans(service: Service, statements: list[Ran]) -> list[str]:
@@ -271,7 +307,7 @@ async def test_no_statement_reads_a_whole_table_whatever_is_stored(service: Serv
     assert len(statements) > 25
     assert await scans(service, statements) == []
 
-    await fill(service)
+    fill(service)
     assert await service.count("application") > ROWS
     assert await scans(service, statements) == []
 
