@@ -50,6 +50,7 @@ contracts: install ## Write anew what is generated from the code: docs/events.md
 	@$(BIN)/python -m approval.openapi docs/contracts/openapi/approval.json
 	@$(BIN)/python -m identity.openapi docs/contracts/openapi/identity.json
 	@$(BIN)/python -m data_exchange.openapi docs/contracts/openapi/data-exchange.json
+	@$(BIN)/python -m rating.openapi docs/contracts/openapi/rating.json
 
 bench: install ## Measure the whole pipeline on this machine
 	@$(BIN)/yijian bench

@@ -142,7 +142,7 @@ def test_a_discarded_letter_closes_its_incident_and_stays_discarded():
             ("dead-letters", "show", "health", "9"),
             "health has no dead letter 9: see `yijian dead-letters list health`.",
         ),
-        (("dead-letters", "list", "identity"), "'identity' keeps no messages: name approval, health,"),
+        (("dead-letters", "list", "witness"), "'witness' keeps no messages: name approval, identity,"),
         (("incidents", "close", "health", "9", "--reason", "x"), "health has no open incident 9"),
         (("tasks", "resend", "01a1fc9d-99d4-7fe2-9365-e9246c67b9a2"), "approval keeps its applications in Postgres"),
         (("dead-letters", "discard", "health", "1", "--reason", " "), "Give a reason: --reason 'why'."),

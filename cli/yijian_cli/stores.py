@@ -31,10 +31,13 @@ from yijian_messaging.sqlite import SqliteStore
 from yijian_cli.platform import this_platform
 
 APPROVAL = "approval"
+RATING = "rating"
+SERVICES = (APPROVAL, "identity", "data-exchange", RATING)
+"""Those that keep their messages in Postgres; a department keeps them in its own file."""
 TIMEOUT_S = 10
 
 ServiceName = Annotated[
-    str, typer.Argument(metavar="SERVICE", help=f"{APPROVAL}, or a department: {', '.join(departments())}.")
+    str, typer.Argument(metavar="SERVICE", help=f"{', '.join(SERVICES)}, or a department: {', '.join(departments())}.")
 ]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded, so no personal data in it.")]
 Operator = Annotated[
@@ -68,8 +71,8 @@ class OpenStore:
 
 def store_address(service: str) -> StoreAddress:
     """The store of this service. Raises `PlatformError` with what to do when there is none to open."""
-    if service not in {APPROVAL, *departments()}:
-        raise PlatformError(f"{service!r} keeps no messages: name {APPROVAL}, {', '.join(departments())}.")
+    if service not in {*SERVICES, *departments()}:
+        raise PlatformError(f"{service!r} keeps no messages: name {', '.join((*SERVICES, *departments()))}.")
     if url := os.environ.get("YIJIAN_DATABASE_URL"):
         told = os.environ.get("YIJIAN_KEY_FILE")
         if not told:
@@ -77,10 +80,10 @@ def store_address(service: str) -> StoreAddress:
         return StoreAddress(service, url, Path(told), os.environ.get("YIJIAN_CIPHER", "AES-GCM"))
     platform = this_platform()
     key_file = platform.home.key_file(service)
-    if service == APPROVAL:
+    if service in SERVICES:
         if not external_postgres() and not platform.process("postgres"):
             raise PlatformError("Postgres is not running: run `yijian up` first.")
-        return StoreAddress(service, platform.database_url(APPROVAL), key_file)
+        return StoreAddress(service, platform.database_url(service), key_file)
     return StoreAddress(service, f"sqlite:///{platform.home.department_store(service)}", key_file)
 
 

@@ -11,6 +11,7 @@ from approval.settings import ApprovalSettings
 from data_exchange.settings import DataExchangeSettings
 from identity.settings import IdentitySettings
 from pydantic.fields import FieldInfo
+from rating.settings import RatingSettings
 from yijian_common.settings import PREFIX, ProcessSettings
 from yijian_department.process import DepartmentSettings
 from yijian_witness.settings import WitnessSettings
@@ -26,6 +27,7 @@ PROCESSES: dict[str, type[ProcessSettings]] = {
     "approval": ApprovalSettings,
     "data-exchange": DataExchangeSettings,
     "identity": IdentitySettings,
+    "rating": RatingSettings,
     "departments": DepartmentSettings,
     "witness": WitnessSettings,
 }
@@ -36,11 +38,12 @@ IN_WORDS = {
     **{(process, "YIJIAN_AUDIENCE"): "the service" for process in PROCESSES},
     **{
         (process, "YIJIAN_KAFKA_USERNAME"): "the service"
-        for process in ("approval", "data-exchange", "identity", "departments")
+        for process in ("approval", "data-exchange", "identity", "rating", "departments")
     },
     ("identity", "YIJIAN_IDENTITY_ISSUER"): "required",
     ("approval", "YIJIAN_IDENTITY_ISSUER"): "required",
     ("data-exchange", "YIJIAN_IDENTITY_ISSUER"): "required",
+    ("rating", "YIJIAN_IDENTITY_ISSUER"): "required",
 }
 
 

@@ -8,12 +8,14 @@ import pytest
 from approval import openapi as approval
 from data_exchange import openapi as data_exchange
 from identity import openapi as identity
+from rating import openapi as rating
 
 FOLDER = Path(__file__).parents[2] / "docs" / "contracts" / "openapi"
 WRITERS: dict[str, Callable[[Path], None]] = {
     "approval": approval.write,
     "data-exchange": data_exchange.write,
     "identity": identity.write,
+    "rating": rating.write,
 }
 
 
