@@ -121,7 +121,8 @@ async def provider(opened: Opened) -> AsyncIterator[OpenIdProvider]:
         await pool.execute(
             "TRUNCATE login_failures, login_sessions, grants, authorization_codes, loaded_files, client_secrets,"
             " consumer_offset, inbox, outbox, outbox_unsent, dead_letter, incident, idempotency_keys,"
-            " holder, case_holder, guardian, document, document_look, presentation, identifier_lookup, erased_person, erased_message"
+            " holder, case_holder, guardian, document, document_look, presentation, identifier_lookup, erased_person,"
+            " erased_message"
         )
         await pool.execute("UPDATE people SET signed_out_at = NULL")
         await pool.execute("DELETE FROM people WHERE account != ALL($1)", [person["account"] for person in PEOPLE])
