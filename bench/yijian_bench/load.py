@@ -24,20 +24,22 @@ from yijian_bench.http_client import Connection
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to submit: families `first` to `first + count - 1`; `tokens` in the same order."""
+    """What to submit: families `first` to `first + count - 1`; `tokens` and `authorisations` in the same order."""
 
     url: str
     first: int
     count: int
     tokens: list[str]
+    authorisations: list[str]
     connections: int
     rate: float | None
 
 
 def _requests(order: Order) -> Iterator[tuple[bytes, dict[str, str]]]:
-    for offset, token in enumerate(order.tokens):
+    for offset, (token, word) in enumerate(zip(order.tokens, order.authorisations, strict=True)):
         form = form_of(family(order.first + offset))
-        body = json.dumps({"life_event": "birth", "form": form}, ensure_ascii=False).encode()
+        application = {"life_event": "birth", "form": form, "authorisations": [word]}
+        body = json.dumps(application, ensure_ascii=False).encode()
         yield body, {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid4().hex}
 
 

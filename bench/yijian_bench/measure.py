@@ -39,9 +39,9 @@ async def measure(
 ) -> Measurement:
     """Submit `count` applications and wait for all of them. Raises if one is refused or not granted in full."""
     first = bench.take_families(count)
-    tokens = await bench.tokens(first, count)
+    tokens, words = await bench.tokens(first, count), await bench.authorisations(first, count)
     before = bench.cpu_seconds()
-    sent = await asyncio.to_thread(bench.submit, first, tokens, connections=connections, rate=rate)
+    sent = await asyncio.to_thread(bench.submit, first, tokens, words, connections=connections, rate=rate)
     refused = [line for line in sent if line["status"] != 202]
     if refused:
         raise RuntimeError(f"{len(refused)} of {count} applications were refused, the first with {refused[0]}")

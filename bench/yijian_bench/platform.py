@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -76,28 +76,43 @@ class Bench:
 
     async def tokens(self, first: int, count: int) -> list[str]:
         """A token for the mother of each family."""
+        wanted = [{"account": f"mother-{n:06}", "audience": "approval"} for n in range(first, first + count)]
+        return await self._signed("/dev/token", "access_token", wanted)
+
+    async def authorisations(self, first: int, count: int) -> list[str]:
+        """The word of the father of each family."""
+        wanted = [
+            {"account": f"father-{n:06}", "actor": f"mother-{n:06}", "life_event": "birth"}
+            for n in range(first, first + count)
+        ]
+        return await self._signed("/dev/authorisation", "authorisation", wanted)
+
+    async def _signed(self, path: str, member: str, wanted: Sequence[Mapping[str, str]]) -> list[str]:
+        """What identity's tools sign for each of these."""
         url = self.platform.url("identity")
-        tokens = [""] * count
-        numbers = iter(range(count))
+        signed = [""] * len(wanted)
+        numbers = iter(range(len(wanted)))
 
         async def work() -> None:
             connection = Connection(url)
             for number in numbers:
-                wanted = {"account": f"mother-{first + number:06}", "audience": "approval"}
-                answer = await connection.post("/dev/token", json.dumps(wanted).encode(), {})
-                tokens[number] = answer.json()["access_token"]
+                answer = await connection.post(path, json.dumps(wanted[number]).encode(), {})
+                signed[number] = answer.json()[member]
             await connection.close()
 
         await asyncio.gather(*(work() for _ in range(TOKEN_CONNECTIONS)))
-        return tokens
+        return signed
 
-    def submit(self, first: int, tokens: list[str], *, connections: int, rate: float | None) -> list[dict[str, object]]:
+    def submit(
+        self, first: int, tokens: list[str], words: list[str], *, connections: int, rate: float | None
+    ) -> list[dict[str, object]]:
         """Run the load to its end; returns one line for each application."""
         order = {
             "url": self.platform.url("approval"),
             "first": first,
             "count": len(tokens),
             "tokens": tokens,
+            "authorisations": words,
             "connections": connections,
             "rate": rate,
         }

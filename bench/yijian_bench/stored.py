@@ -31,6 +31,9 @@ _ROWS = (
        FROM copy c JOIN application_form f ON f.application_id = c.original""",
     """INSERT INTO timeline SELECT c.id, t.version, t.entry
        FROM copy c JOIN timeline t ON t.application_id = c.original""",
+    """INSERT INTO consent SELECT c.id, s.basis, s.giver, sha256(s.party || c.id::text::bytea), s.state, s.means,
+       s.asked_at, s.changed_at, s.given_at, s.valid_until
+       FROM copy c JOIN consent s ON s.application_id = c.original""",
     """INSERT INTO disclosure SELECT gen_random_uuid(), c.id, d.department, d.matter, d.parts, d.disclosed_at
        FROM copy c JOIN disclosure d ON d.application_id = c.original""",
     """INSERT INTO claim SELECT sha256(k.digest || c.id::text::bytea), c.id

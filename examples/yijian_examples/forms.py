@@ -1,12 +1,15 @@
 """The application that a family's mother hands in, and the example files with their dates moved to another day."""
 
 import json
+import re
+from collections.abc import Mapping
 from copy import deepcopy
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from yijian_examples.family import Family, Household, Kind, Newborn, Person
+from yijian_examples.population import family as family_of
 
 EXAMPLES_TODAY = date(2026, 11, 21)
 """The day as of which the files in ``examples/birth`` are written."""
@@ -14,13 +17,21 @@ EXAMPLES_TODAY = date(2026, 11, 21)
 FOLDER = Path(__file__).parent.parent / "birth"
 
 
-def form_of(family: Family) -> dict[str, Any]:
-    """The filled-in form of this family, signed on its `today`."""
+AGREED = {
+    "MOTHER": ["card-notice", "payment-account", "benefit-account", "parenting-guidance"],
+    "FATHER": ["card-notice", "card-guardian", "payment-account", "parenting-guidance"],
+}
+"""What each parent agrees to with the form, when it is they who apply; the other one is asked for the rest."""
+
+
+def form_of(family: Family, *, applicant: str = "MOTHER") -> dict[str, Any]:
+    """The filled-in form of this family, signed on its `today` by the parent who applies (MOTHER or FATHER)."""
+    applies = family.mother if applicant == "MOTHER" else family.father
     mother_home, father_home = family.households[0], family.households[-1]
     follow_father = family.kind is Kind.DIFFERENT_DISTRICTS
     home = father_home if follow_father else mother_home
     form: dict[str, Any] = {
-        "applicant": {"relation": "MOTHER", "mobile": family.mother.mobile, "delivery": {"mode": "NONE"}},
+        "applicant": {"relation": applicant, "mobile": applies.mobile, "delivery": {"mode": "NONE"}},
         "mother": {
             **_parent(family.mother, mother_home),
             "insurance": {"type": family.insurance.type, "place_code6": family.insurance.place_code6},
@@ -46,7 +57,7 @@ def form_of(family: Family) -> dict[str, Any]:
         },
         "services": {"social_security_card": True, "parenting_guidance": True},
         "consents": {
-            "agreed": ["card-notice", "payment-account", "benefit-account", "parenting-guidance"],
+            "agreed": list(AGREED[applicant]),
             "signed_at": f"{family.today.isoformat()}T09:00:00+08:00",
         },
     }
@@ -55,6 +66,20 @@ def form_of(family: Family) -> dict[str, Any]:
     if family.kind is Kind.HOME_BIRTH:
         form["evidence"] = [{"kind": "DELIVERY_WITNESS", "reference": f"doc-{family.n:016d}"}]
     return form
+
+
+def other_parent(account: str, form: Mapping[str, Any]) -> str | None:
+    """The account of the parent who has to be asked beside the one who applies: None where the form names nobody else.
+
+    Only of forms that are about the account's own family.
+    """
+    found = re.fullmatch(r"(mother|father)-([0-9]{6,7})", account)
+    if found is None or "father" not in form:
+        return None
+    one = family_of(int(found[2]))
+    if [form[role].get("id_no") for role in ("mother", "father")] != [one.mother.id_no, one.father.id_no]:
+        return None
+    return one.father_account if found[1] == "mother" else one.account
 
 
 def example(kind: Kind | str, *, today: date) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import httpx
 import psycopg
 from approval.application import ApplicationStatus, TaskState
 from approval.schemas import ApplicationOut, EntryOut, TaskOut
+from approval.schemas_consents import ConsentOut
 from confluent_kafka import Producer
 from psycopg.rows import dict_row
 from pydantic import TypeAdapter
@@ -29,7 +30,7 @@ from yijian_embedded.processes import stop
 from yijian_embedded.testing import KINDS
 from yijian_embedded.topology import SERVICES
 from yijian_examples.family import Family, Kind
-from yijian_examples.forms import form_of
+from yijian_examples.forms import form_of, other_parent
 from yijian_examples.population import family
 from yijian_messaging.testing import wait_until
 
@@ -37,6 +38,7 @@ from tests.e2e.broker import read_all
 
 WITHIN_S = 30.0
 _timeline = TypeAdapter(list[EntryOut])
+_consents = TypeAdapter(list[ConsentOut])
 
 
 def is_over(application: ApplicationOut) -> bool:
@@ -76,6 +78,7 @@ class City:
         self.families = families
         self.http = http
         self._tokens: dict[tuple[str, str], str] = {}
+        self._words: dict[tuple[str, str, str], str] = {}
 
     # --- people ------------------------------------------------------------------------------------------------------
 
@@ -86,6 +89,17 @@ class City:
             body = {"account": account, "audience": audience}
             answer = await self.http.post(f"{self.platform.url('identity')}/dev/token", json=body)
             known = self._tokens[account, audience] = answer.raise_for_status().json()["access_token"]
+        return known
+
+    async def authorisation(self, giver: str, actor: str, *, key: str | None = None) -> str:
+        """What identity signs when one parent authorises the other by a one-time code; the same again for one `key`."""
+        known = self._words.get((giver, actor, key)) if key is not None else None
+        if known is None:
+            body = {"account": giver, "actor": actor, "life_event": "birth"}
+            answer = await self.http.post(f"{self.platform.url('identity')}/dev/authorisation", json=body)
+            known = str(answer.raise_for_status().json()["authorisation"])
+        if key is not None:
+            self._words[giver, actor, key] = known
         return known
 
     def resident(self, account: str) -> "Resident":
@@ -201,13 +215,19 @@ class Resident:
         url = f"{self.city.platform.url('approval')}/v1{path}"
         return await self.city.http.request(method, url, headers=headers, **options)
 
-    async def submit(self, form: Mapping[str, Any], *, key: str | None = None) -> httpx.Response:
-        body = {"life_event": "birth", "form": form}
+    async def submit(
+        self, form: Mapping[str, Any], *, key: str | None = None, authorised: bool = True
+    ) -> httpx.Response:
+        """Hand in an application, with the other parent's word for it unless that is to be asked for afterwards."""
+        body: dict[str, Any] = {"life_event": "birth", "form": form}
+        other = other_parent(self.account, form) if authorised else None
+        if other is not None:
+            body["authorisations"] = [await self.city.authorisation(other, self.account, key=key)]
         return await self.request("POST", "/applications", json=body, headers={"Idempotency-Key": key or uuid4().hex})
 
-    async def apply(self, form: Mapping[str, Any]) -> UUID:
+    async def apply(self, form: Mapping[str, Any], *, authorised: bool = True) -> UUID:
         """Hand in an application that is accepted."""
-        answer = await self.submit(form)
+        answer = await self.submit(form, authorised=authorised)
         assert answer.status_code == 202, answer.text
         return UUID(answer.json()["id"])
 
@@ -215,6 +235,17 @@ class Resident:
         body = {"task": task_key, "fields": [{"pointer": p, "value": v} for p, v in fields.items()]}
         headers = {"Idempotency-Key": uuid4().hex}
         return await self.request("POST", f"/applications/{application}/corrections", json=body, headers=headers)
+
+    async def consents(self, application: UUID) -> dict[tuple[str, str], ConsentOut]:
+        """What is asked of whom, by basis and giver."""
+        answer = await self.request("GET", f"/applications/{application}/consents")
+        found = _consents.validate_json(answer.raise_for_status().content)
+        return {(consent.basis, consent.giver): consent for consent in found}
+
+    async def answer(self, application: UUID, **body: Any) -> httpx.Response:
+        """Agree or refuse: `give` and `refuse` bases, or present an `authorisation`."""
+        headers = {"Idempotency-Key": uuid4().hex}
+        return await self.request("POST", f"/applications/{application}/consents", json=body, headers=headers)
 
     async def withdraw(self, application: UUID) -> httpx.Response:
         return await self.request("POST", f"/applications/{application}/withdrawal")
@@ -299,9 +330,9 @@ def all_services() -> tuple[str, ...]:
     return tuple(service.name for service in SERVICES)
 
 
-def standard_form(one: Family, **parts: Mapping[str, Any]) -> dict[str, Any]:
-    """The family's form; each of `parts` is laid over the part of the form that has its name."""
-    form = form_of(one)
+def standard_form(one: Family, *, by: str = "MOTHER", **parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The family's form as this parent hands it in; each of `parts` is laid over the part that has its name."""
+    form = form_of(one, applicant=by)
     return form | {name: {**form[name], **changes} for name, changes in parts.items()}
 
 

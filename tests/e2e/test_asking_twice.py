@@ -63,7 +63,7 @@ async def test_the_other_parent_is_told_of_the_application_that_is_there(city: C
     application = await city.resident(one.account).apply(form_of(one))
     father = city.resident(one.father_account)
 
-    refused = await father.submit(standard_form(one, applicant={"relation": "FATHER"}))
+    refused = await father.submit(standard_form(one, by="FATHER"))
 
     assert (refused.status_code, refused.json()["type"]) == (409, "/problems/already-applied")
     assert refused.json()["application_id"] == str(application)
@@ -77,7 +77,7 @@ async def test_a_stranger_who_names_the_child_learns_nothing(city: City):
     before = await mother.wait_until_over(application)
 
     # He claims to be the father of another woman's child.
-    form = standard_form(one, applicant={"relation": "FATHER"}) | {"father": form_of(stranger)["father"]}
+    form = standard_form(one, by="FATHER") | {"father": form_of(stranger)["father"]}
     form["newborns"][0] |= {"surname": stranger.father.name[0]}
     refused = await city.resident(stranger.father_account).submit(form)
 
@@ -94,8 +94,8 @@ async def test_a_refused_application_leaves_its_key_free(city: City):
     father = city.resident(one.father_account)
     key = uuid4().hex
 
-    refused = await father.submit(standard_form(one, applicant={"relation": "FATHER"}), key=key)
-    somebody_elses = await father.submit(standard_form(other, applicant={"relation": "FATHER"}), key=uuid4().hex)
+    refused = await father.submit(standard_form(one, by="FATHER"), key=key)
+    somebody_elses = await father.submit(standard_form(other, by="FATHER"), key=uuid4().hex)
 
     assert refused.status_code == 409
     assert (somebody_elses.status_code, somebody_elses.json()["type"]) == (403, "/problems/applicant-is-no-party")

@@ -58,6 +58,7 @@ class Births:
         await self.city.token(mother.account)
         form = form_of(family(number, kind=Kind.STANDARD, today=self._today))
         key = uuid4().hex
+        await self.city.authorisation(f"father-{number:06}", mother.account, key=key)
         answers: list[UUID] = []
 
         async def answered() -> bool:
