@@ -7,11 +7,12 @@ from yijian_common.database import Connection
 from yijian_contracts import cloudevents
 from yijian_contracts.cloudevents import CloudEvent, UndecodableError
 from yijian_contracts.events import Event
-from yijian_contracts.topics import CONSENTS_GIVEN, DISCLOSURES, DOCUMENTS_SHOWN
+from yijian_contracts.topics import CONSENTS_GIVEN, DISCLOSURES, DOCUMENTS_SHOWN, ERASURES
 from yijian_messaging import Consumer, Decoded, KafkaSettings, Record, Store, Tuning
 
 from data_exchange.actions.consenting import register_consents
 from data_exchange.actions.disclosing import record_disclosures
+from data_exchange.actions.erasing import erase_people
 
 
 def disclosures_consumer(
@@ -40,6 +41,21 @@ def consents_consumer(
         kafka=kafka,
         decode=decode,
         handle=partial(register_consents, keyring=keyring),
+        tuning=tuning,
+    )
+
+
+def erasures_consumer(
+    store: Store[Connection], *, keyring: Keyring, kafka: KafkaSettings, tuning: Tuning
+) -> Consumer[CloudEvent[Event], Connection]:
+    """Reads who is to be forgotten."""
+    return Consumer(
+        group="data-exchange.erasures",
+        topics=[ERASURES],
+        store=store,
+        kafka=kafka,
+        decode=decode,
+        handle=partial(erase_people, keyring=keyring, store=store),
         tuning=tuning,
     )
 

@@ -5,7 +5,7 @@ Topics keep their order, and no two of them keep one between them. So whoever wr
 the writer finds the erasure.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -66,3 +66,13 @@ async def note_roles(connection: Connection, roles: Iterable[tuple[UUID, str]]) 
         [case for case, _ in ordered],
         [role for _, role in ordered],
     )
+
+
+async def note_never_kept(connection: Connection, disclosures: Sequence[UUID]) -> None:
+    """These arrived after everybody they were about had been erased: their leaves say nothing that can be opened."""
+    if disclosures:
+        await connection.execute(
+            "INSERT INTO erased_disclosure (disclosure_id, whole) SELECT id, true FROM unnest($1::uuid[]) AS d(id)"
+            " ON CONFLICT DO NOTHING",
+            list(disclosures),
+        )

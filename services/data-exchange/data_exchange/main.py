@@ -22,8 +22,8 @@ from yijian_ledger.keys import PrivateKey, SigningKeyError, read_private_key, re
 from yijian_messaging import Component, Relay
 from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
-from data_exchange import routes_consents, routes_ledger
-from data_exchange.consumers import consents_consumer, disclosures_consumer
+from data_exchange import routes_consents, routes_disclosures, routes_ledger
+from data_exchange.consumers import consents_consumer, disclosures_consumer, erasures_consumer
 from data_exchange.ledger_watch import LedgerWatch
 from data_exchange.parts import Parts
 from data_exchange.settings import DataExchangeSettings
@@ -33,7 +33,7 @@ from data_exchange.witness_client import WitnessClient
 from data_exchange.witnessing import Feeder, witness_objects
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-ROUTERS: tuple[APIRouter, ...] = (routes_ledger.routes, routes_consents.routes)
+ROUTERS: tuple[APIRouter, ...] = (routes_ledger.routes, routes_consents.routes, routes_disclosures.routes)
 
 
 async def build(settings: DataExchangeSettings, stack: AsyncExitStack) -> tuple[FastAPI, list[Component]]:
@@ -65,6 +65,7 @@ async def build(settings: DataExchangeSettings, stack: AsyncExitStack) -> tuple[
         components += [
             disclosures_consumer(store, keyring=keyring, kafka=kafka, tuning=tuning(settings)),
             consents_consumer(store, keyring=keyring, kafka=kafka, tuning=tuning(settings)),
+            erasures_consumer(store, keyring=keyring, kafka=kafka, tuning=tuning(settings)),
             WithdrawalsTold(store),
             *await _signing(settings, store, pool, stack),
             LedgerWatch(store, pool),

@@ -107,12 +107,6 @@ async def withdraw_consent(
     return open_consent(found, keyring)
 
 
-async def withdraw_all(connection: Connection, giver: bytes) -> list[tuple[UUID, str]]:
-    """Delete every consent of a person who is erased; returns the cases and roles they were given in."""
-    rows = await connection.fetch("DELETE FROM consent WHERE giver = $1 RETURNING case_id, role", giver)
-    return [(row["case_id"], row["role"]) for row in rows]
-
-
 async def hold_withdrawal(connection: Connection) -> None:
     """To be called before a withdrawal is written: until COMMIT nobody says that all withdrawals were told."""
     await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", WITHDRAWAL_LOCK)

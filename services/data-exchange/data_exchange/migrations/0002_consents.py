@@ -43,11 +43,12 @@ CREATE TABLE erasure (
 );
 
 -- Of these disclosures an erasure destroyed everything (`whole`), or the portions that only erased people could see.
+-- Without an erasure: it came when everybody it was about had been erased; there is its leaf, and never were details.
 CREATE TABLE erased_disclosure (
     disclosure_id uuid    NOT NULL,
-    erasure_id    uuid    NOT NULL REFERENCES erasure (id),
+    erasure_id    uuid    REFERENCES erasure (id),
     whole         boolean NOT NULL,
-    PRIMARY KEY (disclosure_id, erasure_id)
+    UNIQUE NULLS NOT DISTINCT (disclosure_id, erasure_id)
 );
 CREATE INDEX erased_disclosure_erasure ON erased_disclosure (erasure_id);
 
