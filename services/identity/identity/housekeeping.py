@@ -16,6 +16,8 @@ _FORGET = (
     DELETE FROM login_sessions WHERE expires_at < now() - interval '1 day'
     AND NOT EXISTS (SELECT FROM grants WHERE session_id = login_sessions.id)
     """,
+    "DELETE FROM authorisation_requests WHERE expires_at < now() - interval '1 day'",
+    "DELETE FROM texts WHERE expires_at < now() - interval '1 hour'",
     "DELETE FROM login_failures WHERE since < now() - interval '1 hour'",
     "DELETE FROM presentation WHERE expires_at < now() - interval '1 day'",
     "DELETE FROM document_look WHERE looked_at < now() - interval '3 years'",

@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import httpx
 from fastapi import APIRouter, FastAPI
 from yijian_common import database
 from yijian_common.app import create_app
@@ -22,6 +23,7 @@ from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 from identity import (
     discovery,
     routes_account,
+    routes_authorisations,
     routes_authorize,
     routes_development,
     routes_erasure,
@@ -39,6 +41,7 @@ from identity.own_tokens import OwnTokens
 from identity.provider import OpenIdProvider
 from identity.settings import IdentitySettings
 from identity.signing import load_signer
+from identity.texts import TextSender
 from identity.wallet import routes as routes_wallet
 from identity.wallet import routes_verify
 from identity.wallet.consumers import documents_consumer
@@ -52,10 +55,11 @@ async def build(settings: IdentitySettings, resources: AsyncExitStack) -> Parts:
     await database.migrate(settings, MIGRATIONS)
     provider = await open_provider(settings, pool)
     await provider.store.housekeep()
-    return build_app(provider), components(provider)
+    http = await resources.enter_async_context(httpx.AsyncClient())
+    return build_app(provider), components(provider, http)
 
 
-def components(provider: OpenIdProvider) -> list[Component]:
+def components(provider: OpenIdProvider, http: httpx.AsyncClient) -> list[Component]:
     """What runs beside the HTTP side, by the process's roles."""
     settings, kafka = provider.settings, kafka_connection(provider.settings)
     running: list[Component] = [provider.signer]
@@ -63,6 +67,8 @@ def components(provider: OpenIdProvider) -> list[Component]:
         running.append(Housekeeping(provider.pool))
         running.append(IdempotencyPurge(provider.pool))
         running.append(KeyRotation(provider.pool, provider.keyring, age=timedelta(days=settings.signing_key_days)))
+        if settings.sms_url is not None:
+            running.append(TextSender(provider.pool, provider.keyring, url=settings.sms_url, http=http))
         running.append(
             documents_consumer(provider.store, keyring=provider.keyring, kafka=kafka, tuning=tuning(settings))
         )
@@ -103,6 +109,7 @@ def build_app(provider: OpenIdProvider) -> FastAPI:
         routes_revocation.routes,
         routes_sessions.routes,
         routes_account.routes,
+        routes_authorisations.routes,
     ]
     if not provider.settings.in_production:
         routers.append(routes_development.routes)

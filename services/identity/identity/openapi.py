@@ -11,6 +11,7 @@ from yijian_common import openapi
 from identity import (
     discovery,
     routes_account,
+    routes_authorisations,
     routes_authorize,
     routes_erasure,
     routes_revocation,
@@ -32,6 +33,7 @@ def write(path: Path) -> None:
             routes_revocation.routes,
             routes_sessions.routes,
             routes_account.routes,
+            routes_authorisations.routes,
             routes_wallet.routes,
             routes_verify.routes,
             routes_erasure.routes,

@@ -28,6 +28,7 @@ class Person:
     account: str
     name: str
     id_no: str | None
+    mobile: str | None
     real_name_level: RealNameLevel | None
     post: Post | None
 
@@ -60,6 +61,7 @@ def read_person(row: asyncpg.Record, keyring: Keyring) -> Person:
         account=row["account"],
         name=details["name"],
         id_no=details.get("id_no"),
+        mobile=details.get("mobile"),
         real_name_level=None if level is None else RealNameLevel(level),
         post=None if department is None else Post(department, row["area"], tuple(row["matters"]), row["role"]),
     )

@@ -11,6 +11,7 @@ from identity.people import COLUMNS, TABLES, Person, read_person
 
 _BY_ACCOUNT = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.account = $1"  # noqa: S608 - constants only
 _BY_ID = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.id = $1"  # noqa: S608
+_BY_ID_NO = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.id_index = $1"  # noqa: S608
 _BY_SESSION = (
     f"SELECT {COLUMNS}, login_sessions.auth_time, login_sessions.id AS session_id FROM {TABLES}"  # noqa: S608
     " JOIN login_sessions ON login_sessions.person_id = people.id"
@@ -36,6 +37,12 @@ async def find_person(held: Connection, person_id: UUID, *, keyring: Keyring) ->
 async def lock_person(held: Connection, person_id: UUID) -> asyncpg.Record | None:
     """The row of a person, still sealed, which nobody changes meanwhile."""
     return await held.fetchrow(f"{_BY_ID} FOR UPDATE OF people", person_id)
+
+
+async def find_by_id_no(held: Connection, id_no: str, *, keyring: Keyring) -> Person | None:
+    """The person with this identity number (GB 11643, upper-case X)."""
+    row = await held.fetchrow(_BY_ID_NO, keyring.blind_index("id_no", id_no))
+    return None if row is None else read_person(row, keyring)
 
 
 async def find_session(held: Connection, token_index: bytes) -> asyncpg.Record | None:

@@ -19,6 +19,7 @@ from identity.provider import OpenIdProvider, Provider
 from identity.queries import find_account, find_person, first_people
 from identity.routes_authorize import FORM_ENDED, enter, login_page, read_request
 from identity.signing import ACCESS_TOKEN_SECONDS
+from identity.texts import texts_of
 
 routes = APIRouter(prefix="/dev", tags=["仅限开发环境 (development only)"])
 
@@ -52,6 +53,12 @@ class DevelopmentAuthorisationRequest(BaseModel):
 
 class DevelopmentAuthorisation(BaseModel):
     authorisation: str
+
+
+class DevelopmentMessage(BaseModel):
+    mobile: str
+    text: str
+    created_at: datetime
 
 
 class DevelopmentAccount(BaseModel):
@@ -90,6 +97,15 @@ async def development_authorisation(
         provider, giver=giver.id, id_no=giver.id_no, actor=actor.id, life_event=body.life_event, authorisation=uuid4()
     )
     return DevelopmentAuthorisation(authorisation=provider.signer.authorisation(claims)[0])
+
+
+@routes.get("/messages")
+async def development_messages(provider: Provider, account: str) -> list[DevelopmentMessage]:
+    """The texts that wait for a person, the newest first: in development nobody sends them."""
+    person = await _get_person(provider, account)
+    async with connection(provider.pool) as held:
+        waiting = await texts_of(held, provider.keyring, person.id)
+    return [DevelopmentMessage(mobile=text.mobile, text=text.text, created_at=text.created_at) for text in waiting]
 
 
 @routes.get("/accounts")

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_settings import NoDecode
-from yijian_common.settings import ServiceSettings
+from yijian_common.settings import BaseUrl, ServiceSettings
 
 
 def _split_commas(value: object) -> object:
@@ -19,6 +19,7 @@ class IdentitySettings(ServiceSettings):
     client_secrets_file: Path | None = None
     pairwise_key_file: Path
     portal_redirect_uris: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)] = ()
+    sms_url: BaseUrl | None = None
     signing_key_days: int = Field(default=90, ge=1, le=366)
     login_failures_per_account: int = Field(default=5, ge=1, le=10)
     login_failures_per_source: int = Field(default=5, ge=1, le=1000)
@@ -29,6 +30,8 @@ class IdentitySettings(ServiceSettings):
             raise ValueError("The environment variable YIJIAN_IDENTITY_ISSUER is missing; set it and start again.")
         if self.in_production and not self.identity_issuer.startswith("https://"):
             raise ValueError("In production YIJIAN_IDENTITY_ISSUER must be an https address.")
+        if self.in_production and self.sms_url is None:
+            raise ValueError("In production YIJIAN_SMS_URL must say where one-time codes are texted from.")
         return self
 
     @property

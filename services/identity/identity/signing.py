@@ -8,6 +8,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -93,11 +94,12 @@ class Signer:
         }
         return self._sign({**own, **claims}, token_type="JWT")  # noqa: S106 - a media type
 
-    def authorisation(self, claims: Mapping[str, Any]) -> tuple[str, int]:
+    def authorisation(self, claims: Mapping[str, Any]) -> tuple[str, datetime]:
         """One person's word that another may act for them (`verify_authorisation`), and when it ends."""
         now = int(time.time())
         own = {"iss": self.issuer, "iat": now, "exp": now + AUTHORISATION_SECONDS}
-        return self._sign({**own, **claims}, token_type="authorisation+jwt"), now + AUTHORISATION_SECONDS  # noqa: S106
+        signed = self._sign({**own, **claims}, token_type="authorisation+jwt")  # noqa: S106 - a media type
+        return signed, datetime.fromtimestamp(now + AUTHORISATION_SECONDS, UTC)
 
     def _sign(self, claims: Mapping[str, Any], *, token_type: str) -> str:
         key = self.key

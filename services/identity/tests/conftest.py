@@ -119,7 +119,8 @@ async def provider(opened: Opened) -> AsyncIterator[OpenIdProvider]:
     """identity as it is after its first start."""
     async with database.open_pool(opened.provider.settings, planner=PLANNER_SETTINGS) as pool:
         await pool.execute(
-            "TRUNCATE login_failures, login_sessions, grants, authorization_codes, loaded_files, client_secrets,"
+            "TRUNCATE authorisation_requests, texts, login_failures, login_sessions, grants, authorization_codes,"
+            " loaded_files, client_secrets,"
             " consumer_offset, inbox, outbox, outbox_unsent, dead_letter, incident, idempotency_keys,"
             " holder, case_holder, guardian, document, document_look, presentation, identifier_lookup, erased_person,"
             " erased_message"
