@@ -142,24 +142,38 @@ def _civil_affairs(subject: Family) -> Iterator[Line]:
 
 
 def officials() -> list[Line]:
-    """Two officers and a head for each department: of the whole city, and one of a district."""
+    """Two officers and a head for each department: of the whole city, and one of a district; and supervision.
+
+    Nobody judges reviews of the own department, and setting one aside takes two: so three departments have a
+    supervisor.
+    """
     return [
-        {
-            "kind": "official",
-            "account": f"{department}-{number:04d}",
-            "name": name,
-            "department": department,
-            "area": area,
-            "matters": list(matters),
-            "role": role,
-        }
-        for department, matters in _MATTERS.items()
-        for number, name, area, role in (
-            (1, "办事员甲", _CITY, "OFFICER"),
-            (2, "办事员乙", "990101000000", "OFFICER"),
-            (3, "负责人", _CITY, "HEAD"),
-        )
+        *(
+            _official(f"{department}-{number:04d}", name, department, area=area, matters=matters, role=role)
+            for department, matters in _MATTERS.items()
+            for number, name, area, role in (
+                (1, "办事员甲", _CITY, "OFFICER"),
+                (2, "办事员乙", "990101000000", "OFFICER"),
+                (3, "负责人", _CITY, "HEAD"),
+            )
+        ),
+        *(
+            _official(f"supervisor-{number:04d}", "督查员", department, area=_CITY, matters=(), role="SUPERVISOR")
+            for number, department in enumerate(("civil-affairs", "human-resources", "taxation"), start=1)
+        ),
     ]
+
+
+def _official(account: str, name: str, department: str, *, area: str, matters: Iterable[str], role: str) -> Line:
+    return {
+        "kind": "official",
+        "account": account,
+        "name": name,
+        "department": department,
+        "area": area,
+        "matters": list(matters),
+        "role": role,
+    }
 
 
 def write_records(
