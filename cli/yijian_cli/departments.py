@@ -1,10 +1,9 @@
 """`yijian department`: what somebody needs who writes a department's program, in the place of ours or beside it."""
 
+import os
 import shlex
-import subprocess
-from contextlib import suppress
+import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -73,18 +72,16 @@ def java(
     """Compile a Java file and run it in the department's place until Ctrl-C; its one argument is a folder to keep."""
     platform = _up()
     folder = make_private_folder(platform.home.folder / "java" / _known(code))
-    with TemporaryDirectory(prefix="yijian-java-") as classes:
-        compile_java(platform.home, source, into=Path(classes))
-        platform.stop_service(code)
-        console.print(
-            f"{source.name} is {code} now and keeps what it knows in {folder}. Ctrl-C ends it.", soft_wrap=True
-        )
-        command = java_command(platform.home, source.stem, str(folder), classes=Path(classes))
-        told = platform.environment(code)
-        with subprocess.Popen(command, env=told) as program, suppress(KeyboardInterrupt):  # noqa: S603 - our own words
-            program.wait()
-    console.print(f"Tasks wait in Kafka now; `yijian department start {code}` starts our own program.", soft_wrap=True)
-    raise typer.Exit(max(program.returncode, 0))
+    classes = make_private_folder(folder / "classes")
+    compile_java(platform.home, source, into=classes)
+    platform.stop_service(code)
+    console.print(f"{source.name} is {code} now and keeps what it knows in {folder}. Ctrl-C ends it.", soft_wrap=True)
+    console.print(f"`yijian department start {code}` brings our own program back.", highlight=False)
+    console.print("Kafka waits up to 20 seconds for that one to come back before another may read.", highlight=False)
+    # This process becomes the program: what is said to the one is said to the other, and nothing is left behind.
+    command = java_command(platform.home, source.stem, str(folder), classes=classes)
+    sys.stdout.flush()
+    os.execve(command[0], command, platform.environment(code))  # noqa: S606 - our own words
 
 
 def _known(code: str) -> str:

@@ -24,6 +24,7 @@ import java.util.stream.Stream;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.RoundRobinAssignor;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaException;
@@ -624,7 +625,9 @@ public final class Department {
         properties.put("value.deserializer", ByteArrayDeserializer.class.getName());
         properties.put("group.id", "department." + CODE + ".tasks"); // yours begin with your principal and a dot
         properties.put("group.instance.id", "journal"); // a restarted process has its partitions back at once
-        properties.put("session.timeout.ms", "10000");
+        properties.put("session.timeout.ms", "10000"); // and another one in its place after this time
+        // As the Python SDK has it, so that either may follow the other in one group.
+        properties.put("partition.assignment.strategy", RoundRobinAssignor.class.getName());
         properties.put("enable.auto.commit", "false"); // see serve
         properties.put("auto.offset.reset", "earliest"); // "latest" would skip what came while you were away
         return properties;
