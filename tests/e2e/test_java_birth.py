@@ -10,7 +10,7 @@ import pytest
 from approval.application import TaskState
 from typer.testing import CliRunner
 from yijian_cli.main import app
-from yijian_contracts.events import ApplicationOutcome, TaskAnswered
+from yijian_contracts.events import AnswerParts, ApplicationOutcome, TaskAnswered
 from yijian_embedded.java import compile_java
 from yijian_embedded.platform import Platform
 from yijian_examples.family import Family, Kind
@@ -98,3 +98,23 @@ async def test_asked_again_after_a_silence_it_answers_once(
     assert first == second
     assert java.effects().count(str(first.personal.outputs["vaccination_archive_no"])) == 1
     assert city.incidents("answer-differs", application) == []
+
+
+async def test_a_second_different_answer_changes_nothing_and_is_told(city: City, java: JavaDepartment):
+    assert java
+    one = city.families.take()
+    mother = city.resident(one.account)
+    application = await mother.apply(form_of(one))
+    done = await mother.wait_until_over(application)
+    (first,) = answers(city, application)
+
+    documents = tuple(document.model_copy(update={"number": "JZ-0000-0001"}) for document in first.personal.documents)
+    outputs = {"vaccination_archive_no": "JZ-0000-0001"}
+    second = first.model_copy(update={"personal": AnswerParts(outputs=outputs, documents=documents)})
+    city.speak_for(CODE, second)  # under the same event id, since that follows from the task
+
+    async def told() -> bool:
+        return len(city.incidents("answer-differs", first.task_id)) == 1
+
+    await wait_until(told, what="the incident")
+    assert states(await mother.application(application)) == states(done)

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import TypeVar
 
+from yijian_common.crypto import Keyring
 from yijian_common.database import Connection
 from yijian_contracts import cloudevents
 from yijian_contracts.cloudevents import CloudEvent, UndecodableError
@@ -47,7 +48,7 @@ def results_consumer(
         topics=[department.results_topic for department in departments().values()],
         store=store,
         kafka=kafka,
-        decode=decode_result,
+        decode=partial(decode_result, keyring=effects.keyring),
         handle=partial(record_task_results, effects=effects),
         tuning=tuning,
     )
@@ -141,7 +142,7 @@ def decode_from(kind: type[E], record: Record) -> Decoded[CloudEvent[E]]:
     return Decoded(id=event.id, content=content, traceparent=event.traceparent)
 
 
-def decode_result(record: Record) -> Decoded[CloudEvent[Said]]:
+def decode_result(record: Record, *, keyring: Keyring) -> Decoded[CloudEvent[Said]]:
     """An answer, from the topic of the department that it names. Raises `UndecodableError`."""
     event = cloudevents.decode(record.headers, record.value)
     said = event.data
@@ -151,4 +152,14 @@ def decode_result(record: Record) -> Decoded[CloudEvent[Said]]:
         # A topic has one writer, so a department can only ever speak for itself.
         raise UndecodableError("the event belongs on another topic than the one it came by")
     content = CloudEvent(id=event.id, source=event.source, time=event.time, data=said, traceparent=event.traceparent)
-    return Decoded(id=event.id, content=content, traceparent=event.traceparent)
+    return Decoded(id=_id_of(event.id, said, record, keyring), content=content, traceparent=event.traceparent)
+
+
+def _id_of(event_id: str, said: Said, record: Record, keyring: Keyring) -> str:
+    """An answer's id follows from its task alone: under it a second, different answer has to be told from a repetition.
+
+    Keyed, since what an answer holds is personal.
+    """
+    if not isinstance(said, TaskAnswered) or record.value is None:
+        return event_id
+    return f"{event_id}:{keyring.blind_index('answer-record', record.value.decode()).hex()[:16]}"
