@@ -25,7 +25,7 @@ class Web:
         if answer.status_code == HTTPStatus.NOT_FOUND:
             raise NotThereError(f"{self.url} has no {path}")
         if answer.status_code != HTTPStatus.OK:
-            raise FetchError(f"{self.url}{path} answers {answer.status_code}")
+            raise FetchError(f"{self.url}{path} answers {answer.status_code}{_detail(answer)}")
         if len(answer.content) > LONGEST_BYTES:
             raise FetchError(f"{self.url}{path} is too long")
         return answer.content
@@ -43,3 +43,12 @@ class Web:
             detail = body.get("title") if isinstance(body, dict) else None
             raise PlatformError(f"The ledger answers {answer.status_code}: {detail or 'no reason given'}.")
         return body
+
+
+def _detail(answer: httpx.Response) -> str:
+    """What a refusal says of itself (RFC 9457)."""
+    try:
+        told = answer.json()
+    except ValueError:
+        return ""
+    return f": {told['detail']}" if isinstance(told, dict) and isinstance(told.get("detail"), str) else ""

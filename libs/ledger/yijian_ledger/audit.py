@@ -183,6 +183,9 @@ def _history(
             for told in page:
                 checkpoint, note = open_checkpoint(told["checkpoint"], log)
                 _check_cosignatures(note, witness)
+                if told["size"] != checkpoint.size:
+                    result.report(f"a checkpoint of size {checkpoint.size} is shown as one of {told['size']}")
+                    return found
                 if checkpoint.size <= after:
                     result.report(f"a checkpoint of size {checkpoint.size} stands behind one of size {after}")
                     return found

@@ -1,6 +1,5 @@
 """What was signed, and what witnesses said of it: named reads."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import asyncpg
@@ -9,8 +8,8 @@ from yijian_ledger.checkpoints import Checkpoint, parse_checkpoint
 from yijian_ledger.notes import Note, parse_note, parse_signatures
 
 _SELECT = """
-    SELECT c.size, c.root, c.note,
-        coalesce((SELECT string_agg(s.line, '' ORDER BY s.witness) FROM ledger.cosignature s WHERE s.size = c.size), '')
+    SELECT c.size, c.note,
+        coalesce((SELECT string_agg(s.line, '' ORDER BY s.line) FROM ledger.cosignature s WHERE s.size = c.size), '')
             AS cosignatures
     FROM ledger.checkpoint c
 """
@@ -21,7 +20,6 @@ class Signed:
     """A stored checkpoint; `note` has the log's signature and those of the witnesses."""
 
     size: int
-    root: bytes
     note: Note
     cosigned: bool
 
@@ -54,17 +52,10 @@ async def list_after(connection: Connection, size: int, *, limit: int) -> list[S
     return [_signed(row) for row in rows]
 
 
-async def store_cosignatures(connection: Connection, size: int, lines: Iterable[tuple[str, str]]) -> None:
-    """Keep what witnesses, by name, said of the checkpoint of this size."""
-    told = list(lines)
+async def store_cosignature(connection: Connection, size: int, line: str) -> None:
+    """Keep what a witness said of the checkpoint of this size."""
     await connection.execute(
-        """
-        INSERT INTO ledger.cosignature (size, witness, line)
-        SELECT $1, * FROM unnest($2::text[], $3::text[]) ON CONFLICT DO NOTHING
-        """,
-        size,
-        [witness for witness, _ in told],
-        [line for _, line in told],
+        "INSERT INTO ledger.cosignature (size, line) VALUES ($1, $2) ON CONFLICT DO NOTHING", size, line
     )
 
 
@@ -72,4 +63,4 @@ def _signed(row: asyncpg.Record) -> Signed:
     note = parse_note(row["note"])
     if row["cosignatures"]:
         note = note.with_signatures(*parse_signatures(row["cosignatures"]))
-    return Signed(row["size"], row["root"], note, cosigned=bool(row["cosignatures"]))
+    return Signed(row["size"], note, cosigned=bool(row["cosignatures"]))

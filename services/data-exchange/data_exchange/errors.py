@@ -1,6 +1,6 @@
 """What data-exchange refuses, as nouns."""
 
-from yijian_common.errors import Conflict, NotFound
+from yijian_common.errors import Conflict, InternalError, NotFound
 
 
 class LeafNotFound(NotFound):
@@ -13,6 +13,14 @@ class TileNotFound(NotFound):
     name = "tile-not-found"
     title = "账本还没有这么长"
     advice = "请按最新的签名状态（/checkpoint）计算需要哪些部分。"
+
+
+class LedgerBroken(InternalError):  # noqa: N818 - a problem, as the others
+    """The tables contradict each other; the detail says where and holds nothing about anybody."""
+
+    name = "ledger-broken"
+    title = "账本自相矛盾"
+    advice = "账本的内容前后不一致，可能被改动过。请联系数据管理部门，并保留 detail 中的说明。"
 
 
 class NotSignedYet(Conflict):

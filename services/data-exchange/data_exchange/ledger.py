@@ -24,15 +24,14 @@ async def append(connection: Connection, leaves: Sequence[Leaf]) -> dict[UUID, i
     await connection.execute("SELECT pg_advisory_xact_lock($1)", APPEND_LOCK)
     rows = await connection.fetch(
         """
-        INSERT INTO ledger.leaf (index, id, data, hash)
+        INSERT INTO ledger.leaf (index, id, data)
         SELECT (SELECT coalesce(max(l.index) + 1, 0) FROM ledger.leaf l) + row_number() OVER (ORDER BY n.place) - 1,
-            n.id, n.data, n.hash
-        FROM unnest($1::uuid[], $2::bytea[], $3::bytea[]) WITH ORDINALITY AS n(id, data, hash, place)
+            n.id, n.data
+        FROM unnest($1::uuid[], $2::bytea[]) WITH ORDINALITY AS n(id, data, place)
         WHERE NOT EXISTS (SELECT FROM ledger.leaf l WHERE l.id = n.id)
         RETURNING id, index
         """,
         [leaf.id for leaf in distinct],
         [leaf.data for leaf in distinct],
-        [leaf.hash for leaf in distinct],
     )
     return {row["id"]: row["index"] for row in rows}

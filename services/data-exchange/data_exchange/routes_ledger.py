@@ -16,7 +16,7 @@ from yijian_ledger.tiles import MOST_LEVELS, WIDTH, Tile, parse_index_path, tile
 
 from data_exchange import checkpoints, tree
 from data_exchange.checkpoints import Signed
-from data_exchange.errors import LeafNotFound, NotSignedYet, TileNotFound
+from data_exchange.errors import LeafNotFound, LedgerBroken, NotSignedYet, TileNotFound
 from data_exchange.ledger_state import read_state
 from data_exchange.parts import Context
 from data_exchange.schemas_ledger import CheckpointOut, ConsistencyOut, InclusionOut, LedgerOut, SizeAndRoot, hashes
@@ -50,8 +50,13 @@ async def get_entries(path: TilePath, parts: Context) -> Response:
         tile = await _signed_tile(connection, 0, path)
         first = tile.index * WIDTH
         rows = await connection.fetch(
-            "SELECT data FROM ledger.leaf WHERE index >= $1 AND index < $2 ORDER BY index", first, first + tile.width
+            "SELECT index, id, data FROM ledger.leaf WHERE index >= $1 AND index < $2 ORDER BY index",
+            first,
+            first + tile.width,
         )
+    for row in rows:
+        if str(row["id"]).encode() not in row["data"]:
+            raise LedgerBroken(f"leaf {row['index']} is about something else than its row says")
     return _bytes(write_entries(row["data"] for row in rows))
 
 
@@ -146,7 +151,7 @@ async def _signed_tile(connection: Connection, level: int, path: str) -> Tile:
 
 
 def _size_and_root(signed: Signed | None) -> SizeAndRoot | None:
-    return SizeAndRoot(size=signed.size, root=hashes([signed.root])[0]) if signed else None
+    return SizeAndRoot(size=signed.size, root=hashes([signed.checkpoint.root])[0]) if signed else None
 
 
 def _bytes(content: bytes) -> Response:

@@ -16,9 +16,9 @@ from yijian_ledger.keys import PrivateKey
 from yijian_messaging import Store
 
 from data_exchange import signer_lease
+from data_exchange.errors import LedgerBroken
 from data_exchange.signer_lease import LeaseLostError
 from data_exchange.signing import EMPTY, Head, read_head, require_continuation, sign_next
-from data_exchange.tree import BrokenLedgerError
 
 log = structlog.get_logger(__name__)
 
@@ -86,7 +86,7 @@ class Signer:
                     pause = POLL_SECONDS
                 except LeaseLostError:
                     self._epoch = self._head = None
-                except BrokenLedgerError as error:
+                except LedgerBroken as error:
                     await self._report(error)
                     pause = BROKEN_PAUSE
                 except Exception as error:
@@ -129,7 +129,7 @@ class Signer:
             head = await read_head(connection, self._key, known=None)
             await require_continuation(connection, head, self._remembered)
             if self._objects is not None and (objection := await self._objects(connection, head.size)):
-                raise BrokenLedgerError(objection)
+                raise LedgerBroken(objection)
         self._head = self._remembered = head
         async with self._store.transaction() as transaction:
             await transaction.close_incident("ledger-broken", self._key.name, "the tables agree again")
@@ -158,7 +158,7 @@ class Signer:
             CHECKPOINTS.inc()
             SIGNED.set(signed.size)
 
-    async def _report(self, error: BrokenLedgerError) -> None:
+    async def _report(self, error: LedgerBroken) -> None:
         self._head = None
         self._problem = f"nothing is signed: {error}"
         log.error("ledger_broken", reason=str(error))

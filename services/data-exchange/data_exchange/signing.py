@@ -23,7 +23,8 @@ from yijian_ledger.tree_hash import SM3
 from yijian_messaging import Outgoing, Transaction
 
 from data_exchange.checkpoints import Signed, find_latest
-from data_exchange.tree import BrokenLedgerError, open_builder, root_at
+from data_exchange.errors import LedgerBroken
+from data_exchange.tree import open_builder, root_at
 
 MOST_LEAVES: Final = 2 * MOST_COVERED
 """At most so many leaves come under one checkpoint; what is more comes under the next, at once."""
@@ -45,7 +46,7 @@ EMPTY: Final = Head("", TreeBuilder())
 
 
 async def read_head(connection: Connection, key: PrivateKey, *, known: Head | None) -> Head:
-    """The stored head, held against the tree: `known` if it is still that. Raises `BrokenLedgerError`."""
+    """The stored head, held against the tree: `known` if it is still that. Raises `LedgerBroken`."""
     stored = await find_latest(connection)
     if stored is None:
         return EMPTY
@@ -54,27 +55,27 @@ async def read_head(connection: Connection, key: PrivateKey, *, known: Head | No
     checkpoint = _check(stored, key)
     builder = await open_builder(connection, checkpoint.size)
     if builder.root() != checkpoint.root:
-        raise BrokenLedgerError(f"the leaves do not have the root that was signed at size {checkpoint.size}")
+        raise LedgerBroken(f"the leaves do not have the root that was signed at size {checkpoint.size}")
     return Head(_own_note(stored, key), builder)
 
 
 async def require_continuation(connection: Connection, head: Head, remembered: Head) -> None:
-    """Raises `BrokenLedgerError` unless the stored head goes on from the one that this process signed or saw last."""
+    """Raises `LedgerBroken` unless the stored head goes on from the one that this process signed or saw last."""
     if head is remembered or remembered.size == 0:
         return
     if head.size < remembered.size:
-        raise BrokenLedgerError(f"the tables went back from size {remembered.size} to {head.size}")
+        raise LedgerBroken(f"the tables went back from size {remembered.size} to {head.size}")
     if await root_at(connection, remembered.size, head.size) != remembered.builder.root():
-        raise BrokenLedgerError(f"the tree of size {head.size} does not go on from that of size {remembered.size}")
+        raise LedgerBroken(f"the tree of size {head.size} does not go on from that of size {remembered.size}")
 
 
 def _check(stored: Signed, key: PrivateKey) -> Checkpoint:
     try:
         checkpoint, _ = open_checkpoint(str(stored.note), key.public)
     except NoteError as error:
-        raise BrokenLedgerError(f"the checkpoint of size {stored.size} is not ours: {error}") from None
-    if (checkpoint.size, checkpoint.root) != (stored.size, stored.root):
-        raise BrokenLedgerError(f"the checkpoint of size {stored.size} is not what its row says")
+        raise LedgerBroken(f"the checkpoint of size {stored.size} is not ours: {error}") from None
+    if checkpoint.size != stored.size:
+        raise LedgerBroken(f"the checkpoint of size {stored.size} is not what its row says")
     return checkpoint
 
 
@@ -87,12 +88,12 @@ def _own_note(stored: Signed, key: PrivateKey) -> str:
 async def sign_next(
     transaction: Transaction[Connection], head: Head, key: PrivateKey, *, at: datetime, source: str
 ) -> Head | None:
-    """Sign what was appended since `head`, if anything was. Raises `BrokenLedgerError`.
+    """Sign what was appended since `head`, if anything was. Raises `LedgerBroken`.
 
     The caller holds the signer's lease in this transaction and takes the new head over once it is committed.
     """
     rows = await transaction.connection.fetch(
-        "SELECT index, id, data, hash FROM ledger.leaf WHERE index >= $1 ORDER BY index LIMIT $2",
+        "SELECT index, id, data FROM ledger.leaf WHERE index >= $1 ORDER BY index LIMIT $2",
         head.size,
         MOST_LEAVES,
     )
@@ -100,7 +101,7 @@ async def sign_next(
         return None
     _check_leaves(rows, head.size)
     builder = head.builder.copy()
-    tiles = builder.extend(row["hash"] for row in rows)
+    tiles = builder.extend(SM3.leaf(row["data"]) for row in rows)
     checkpoint = Checkpoint(key.name, builder.size, builder.root())
     note = str(sign_checkpoint(checkpoint, key))
     await _store(transaction.connection, checkpoint, note, tiles)
@@ -110,12 +111,12 @@ async def sign_next(
 
 
 def _check_leaves(rows: Sequence[asyncpg.Record], first: int) -> None:
-    """A leaf that is not what its hash says, or stands behind a gap, is never signed."""
+    """A leaf that is about something else than its row says, or stands behind a gap, is never signed."""
     for place, row in enumerate(rows, start=first):
         if row["index"] != place:
-            raise BrokenLedgerError(f"leaf {place} is missing")
-        if SM3.leaf(row["data"]) != row["hash"]:
-            raise BrokenLedgerError(f"leaf {place} is not what its hash says")
+            raise LedgerBroken(f"leaf {place} is missing")
+        if str(row["id"]).encode() not in row["data"]:
+            raise LedgerBroken(f"leaf {place} is about something else than its row says")
 
 
 async def _store(connection: Connection, checkpoint: Checkpoint, note: str, tiles: Sequence[FullTile]) -> None:
@@ -130,9 +131,7 @@ async def _store(connection: Connection, checkpoint: Checkpoint, note: str, tile
             [b"".join(tile.hashes) for tile in tiles],
             [tile.root for tile in tiles],
         )
-    await connection.execute(
-        "INSERT INTO ledger.checkpoint (size, root, note) VALUES ($1, $2, $3)", checkpoint.size, checkpoint.root, note
-    )
+    await connection.execute("INSERT INTO ledger.checkpoint (size, note) VALUES ($1, $2)", checkpoint.size, note)
 
 
 def _events(checkpoint: Checkpoint, note: str, covered: Sequence[UUID], *, at: datetime) -> list[CheckpointSigned]:

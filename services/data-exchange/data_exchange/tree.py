@@ -9,14 +9,13 @@ from yijian_common.database import Connection
 from yijian_ledger.builder import TreeBuilder, open_widths
 from yijian_ledger.proofs import Range, consistency_ranges, inclusion_ranges
 from yijian_ledger.tiles import WIDTH, Tile, range_hash, split, tiles_for
+from yijian_ledger.tree_hash import SM3
 
-
-class BrokenLedgerError(Exception):
-    """The tables contradict each other; the text says where. Nothing is signed until a person has looked."""
+from data_exchange.errors import LedgerBroken
 
 
 async def read_tile(connection: Connection, tile: Tile) -> list[bytes]:
-    """The hashes of one tile. Raises `BrokenLedgerError` when some are missing."""
+    """The hashes of one tile. Raises `LedgerBroken` when some are missing."""
     return (await read_tiles(connection, [tile]))[tile.level, tile.index]
 
 
@@ -44,21 +43,22 @@ async def _assemble(connection: Connection, tile: Tile) -> list[bytes]:
     first = tile.index * WIDTH
     if tile.level == 0:
         rows = await connection.fetch(
-            "SELECT index, hash FROM ledger.leaf WHERE index >= $1 AND index < $2 ORDER BY index",
+            "SELECT index, data FROM ledger.leaf WHERE index >= $1 AND index < $2 ORDER BY index",
             first,
             first + tile.width,
         )
+        found = [SM3.leaf(row["data"]) for row in rows]
     else:
         rows = await connection.fetch(
-            "SELECT index, root AS hash FROM ledger.tile"
-            " WHERE level = $1 AND index >= $2 AND index < $3 ORDER BY index",
+            "SELECT index, root FROM ledger.tile WHERE level = $1 AND index >= $2 AND index < $3 ORDER BY index",
             tile.level - 1,
             first,
             first + tile.width,
         )
+        found = [row["root"] for row in rows]
     if [row["index"] for row in rows] != list(range(first, first + tile.width)):
-        raise BrokenLedgerError(f"tile {tile.path} is not complete")
-    return [row["hash"] for row in rows]
+        raise LedgerBroken(f"tile {tile.path} is not complete")
+    return found
 
 
 async def prove(connection: Connection, ranges: Sequence[Range], size: int) -> list[bytes]:

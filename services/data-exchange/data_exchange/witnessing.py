@@ -11,8 +11,9 @@ from yijian_common.database import Connection, Pool
 from yijian_ledger.notes import NoteError, Signature
 from yijian_messaging import Store
 
-from data_exchange.checkpoints import Signed, find_latest, find_latest_cosigned, store_cosignatures
-from data_exchange.tree import BrokenLedgerError, prove_consistency, root_at
+from data_exchange.checkpoints import Signed, find_latest, find_latest_cosigned, store_cosignature
+from data_exchange.errors import LedgerBroken
+from data_exchange.tree import prove_consistency, root_at
 from data_exchange.witness_client import Elsewhere, WitnessAwayError, WitnessClient, WitnessRefusesError
 
 log = structlog.get_logger(__name__)
@@ -52,7 +53,7 @@ class Feeder:
                     await self._feed()
                 self._problem = None
                 pause = AWAY_PAUSE
-            except (WitnessRefusesError, BrokenLedgerError, NoteError) as error:
+            except (WitnessRefusesError, LedgerBroken, NoteError) as error:
                 await self._report(error)
                 rest = MOST_PAUSE
             except WitnessAwayError as error:
@@ -85,7 +86,7 @@ class Feeder:
             if isinstance(answer, Elsewhere):
                 raise WitnessAwayError("its size changes while we ask")
         async with self._pool.acquire() as connection:
-            await store_cosignatures(connection, latest.size, [(answer.name, answer.line)])
+            await store_cosignature(connection, latest.size, answer.line)
         self._size = latest.size
         WITNESSED.set(latest.size)
         if self._refused:

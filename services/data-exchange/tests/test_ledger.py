@@ -7,9 +7,9 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from data_exchange import ledger, signer_lease
+from data_exchange.errors import LedgerBroken
 from data_exchange.signer_lease import LeaseLostError
 from data_exchange.signing import EMPTY, MOST_LEAVES, read_head, require_continuation, sign_next
-from data_exchange.tree import BrokenLedgerError
 from yijian_contracts.events import CheckpointSigned
 from yijian_contracts.topics import CHECKPOINTS
 from yijian_ledger.checkpoints import open_checkpoint
@@ -200,13 +200,13 @@ async def tampering(superuser: str):
 @pytest.mark.parametrize(
     ("edit", "why"),
     [
-        ("UPDATE ledger.leaf SET hash = sha256(hash) WHERE index = 299", "do not have the root"),
+        ("UPDATE ledger.leaf SET data = sha256(data) WHERE index = 299", "do not have the root"),
         ("UPDATE ledger.tile SET root = sha256(root)", "do not have the root"),
         ("DELETE FROM ledger.leaf WHERE index = 299", "not complete"),
         ("DELETE FROM ledger.tile", "not complete"),
         ("UPDATE ledger.checkpoint SET note = replace(note, '300', '299')", "not ours"),
-        ("UPDATE ledger.checkpoint SET root = sha256(root)", "not what its row says"),
-        ("UPDATE ledger.leaf SET data = 'x' WHERE index = 300", "not what its hash says"),
+        ("UPDATE ledger.checkpoint SET size = 299", "not what its row says"),
+        ("UPDATE ledger.leaf SET data = 'x' WHERE index = 300", "something else than its row says"),
         ("UPDATE ledger.leaf SET index = 302 WHERE index = 301", "leaf 301 is missing"),
     ],
 )
@@ -217,7 +217,7 @@ async def test_what_contradicts_itself_is_never_signed(
     await sign(service, key)
     await append(service, 2)
     await tampering.execute(edit)
-    with pytest.raises(BrokenLedgerError, match=why):
+    with pytest.raises(LedgerBroken, match=why):
         await sign(service, key)
     assert await service.count("ledger.checkpoint") == 1
 
@@ -235,10 +235,10 @@ async def test_tables_that_went_back_are_not_signed_again_by_whoever_remembers(
     async with service.parts.store.transaction() as transaction:
         head = await read_head(transaction.connection, key, known=remembered)
         assert head.size == 3
-        with pytest.raises(BrokenLedgerError, match="went back from size 6 to 3"):
+        with pytest.raises(LedgerBroken, match="went back from size 6 to 3"):
             await require_continuation(transaction.connection, head, remembered)
     await append(service, 4)
     async with service.parts.store.transaction() as transaction:
         head = await sign_next(transaction, head, key, at=datetime.now(UTC), source="data-exchange") or head
-        with pytest.raises(BrokenLedgerError, match="does not go on from that of size 6"):
+        with pytest.raises(LedgerBroken, match="does not go on from that of size 6"):
             await require_continuation(transaction.connection, head, remembered)

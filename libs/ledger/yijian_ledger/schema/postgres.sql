@@ -1,5 +1,6 @@
 -- The ledger in data-exchange's database: written once, never changed. Run by an administrator, free to repeat.
--- No column holds what neither a hash nor a signature covers: it could be changed and nobody would know. So no times.
+-- No column holds what can be computed from another one, or what neither a hash nor a signature covers: it could be
+-- changed and nobody would know. So no leaf's hash, no root, no times.
 
 DO $$
 BEGIN
@@ -22,12 +23,11 @@ CREATE SCHEMA IF NOT EXISTS ledger AUTHORIZATION ledger;
 REVOKE ALL ON SCHEMA ledger FROM PUBLIC;
 GRANT USAGE ON SCHEMA ledger TO "data-exchange";
 
--- Leaf `index` of the tree: what it says, and its hash. `id` is the disclosure or erasure that it is about.
+-- Leaf `index` of the tree. `id` is by what it is looked up, and stands in `data` as well.
 CREATE TABLE IF NOT EXISTS ledger.leaf (
     index bigint PRIMARY KEY CHECK (index >= 0),
     id    uuid  NOT NULL UNIQUE,
-    data  bytea NOT NULL CHECK (length(data) <= 1024),
-    hash  bytea NOT NULL CHECK (length(hash) = 32)
+    data  bytea NOT NULL CHECK (length(data) <= 1024)
 );
 
 -- Full tiles (C2SP tlog-tiles): 256 hashes of one level, and the hash of the whole, which stands in the level above.
@@ -42,16 +42,14 @@ CREATE TABLE IF NOT EXISTS ledger.tile (
 -- What was signed: one state for each size.
 CREATE TABLE IF NOT EXISTS ledger.checkpoint (
     size bigint PRIMARY KEY CHECK (size > 0),
-    root bytea NOT NULL CHECK (length(root) = 32),
-    note text  NOT NULL
+    note text NOT NULL
 );
 
 -- What witnesses said of it: a signature line each.
 CREATE TABLE IF NOT EXISTS ledger.cosignature (
-    size    bigint NOT NULL REFERENCES ledger.checkpoint (size),
-    witness text   NOT NULL,
-    line    text   NOT NULL,
-    PRIMARY KEY (size, witness)
+    size bigint NOT NULL REFERENCES ledger.checkpoint (size),
+    line text   NOT NULL,
+    PRIMARY KEY (size, line)
 );
 
 CREATE OR REPLACE FUNCTION ledger.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
