@@ -55,7 +55,7 @@ contracts: install ## Write anew what is generated from the code: docs/events.md
 bench: install ## Measure the whole pipeline on this machine
 	@$(BIN)/yijian bench
 
-lock: install ## Resolve anew what is pinned: Python packages and Kafka's jars
+lock: install ## Resolve anew what is pinned: Python packages and jars
 	@$(BIN)/uv lock
 	@$(BIN)/uv export --no-emit-workspace --no-header --all-groups --frozen --quiet > requirements.lock.new
 	@mv requirements.lock.new requirements.lock
