@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from asyncpg.connection import LoggedQuery
 from yijian_messaging import NoSealer, Relay
-from yijian_messaging.gates import REMEMBERED_SECONDS, Gates
+from yijian_messaging.gates import GOOD_SECONDS, REMEMBERED_SECONDS, Gates
 from yijian_messaging.postgres import PostgresStore
 from yijian_messaging.record import Outgoing
+from yijian_messaging.store import Unsent
 from yijian_messaging.testing import wait_until
 
 from .conftest import Bench
@@ -149,6 +150,29 @@ async def test_a_gate_is_asked_again_after_a_second_and_not_before(monkeypatch: 
     assert await gates.open() == ("g",)
     now += REMEMBERED_SECONDS * 0.02
     assert await gates.open() == ()
+
+
+async def test_an_answer_that_took_long_lets_nothing_pass(line: Line, monkeypatch: pytest.MonkeyPatch):
+    """The process stood still, or the database did: what was allowed then is asked anew before anything is sent."""
+    read, slow = line.bench.store.unsent, True
+
+    async def unsent(*args: Any, **options: Any) -> list[Unsent]:
+        found = await read(*args, **options)
+        if slow and any(row.message.gate for row in found):
+            await asyncio.sleep(GOOD_SECONDS)
+        return found
+
+    async def gate() -> bool:
+        return True
+
+    monkeypatch.setattr(line.bench.store, "unsent", unsent)
+    async with relaying(line, g=gate):
+        await publish(line.bench, message(1, gate="g", topic=line.topic), message(2, topic=line.topic))
+        await line.arrived(1)
+        await asyncio.sleep(GOOD_SECONDS)
+        assert await line.bench.effects() == ["00002"]
+        slow = False
+        await line.arrived(2)
 
 
 async def test_a_gate_without_a_name_is_refused():

@@ -149,7 +149,7 @@ class Relay:
                 # What waited is read again before it is sent, so that what was cancelled meanwhile is not.
                 if time.monotonic() > min(fresh_until, self._lease_until):
                     break
-                if message.key in refused:
+                if message.key in refused or not self._gates.lets_pass(message.gate):
                     continue
                 try:
                     sending.append((row, await self._hand_over(producer, row)))
