@@ -4,7 +4,7 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,
 	libs/* services/* departments/* witness cli deploy/embedded examples bench)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-faults lint typecheck contracts bench lock clean FORCE
+.PHONY: help install up down status demo test test-faults test-ledger lint typecheck contracts bench lock clean FORCE
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -36,6 +36,9 @@ test: install ## Run every test on a real Kafka and a real Postgres
 
 test-faults: install ## Kill, cut off and restart things for many minutes: what make test only samples
 	@$(BIN)/pytest -m slow
+
+test-ledger: install ## Attack, kill and hammer the ledger for many minutes: what make test only samples
+	@$(BIN)/pytest -s -m ledger tests/ledger
 
 lint: install ## Check style, format and who may import whom
 	@$(BIN)/ruff check
