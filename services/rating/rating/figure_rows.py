@@ -31,8 +31,8 @@ async def record(connection: Connection, facts: Sequence[Fact]) -> None:
         return
     stored = await connection.fetch(
         """
-        INSERT INTO fact (cause, kind, department, day, level)
-        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::text[])
+        INSERT INTO fact (cause, kind, department, day, level, times)
+        SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::text[], $6::int[])
         ON CONFLICT (cause, kind) DO NOTHING RETURNING cause, kind
         """,
         [fact.cause for fact in facts],
@@ -40,6 +40,7 @@ async def record(connection: Connection, facts: Sequence[Fact]) -> None:
         [fact.department for fact in facts],
         [fact.day for fact in facts],
         [fact.level or "" for fact in facts],
+        [fact.times for fact in facts],
     )
     new = {(row["cause"], row["kind"]) for row in stored}
     await _add(connection, fold(fact for fact in facts if (fact.cause, fact.kind.value) in new))
@@ -121,7 +122,7 @@ async def recompute(connection: Connection, *, first: date, last: date) -> dict[
     """What the facts of these days say, whatever is stored."""
     rows = await connection.fetch(
         """
-        SELECT department, day, kind, level, count(*) AS times FROM fact
+        SELECT department, day, kind, level, sum(times)::int AS times FROM fact
         WHERE day BETWEEN $1 AND $2 GROUP BY department, day, kind, level
         """,
         first,

@@ -42,13 +42,14 @@ _OF_ACTIVE_REVIEWS = {FactKind.REVIEWED: 1, FactKind.EXCLUDED: -1, FactKind.SUPE
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that happened once. `cause` is a number of its own, which leads to nobody."""
+    """Something that happened, or `times` things that happened together. `cause` is a number that leads to nobody."""
 
     cause: UUID
     kind: FactKind
     department: str
     day: date
     level: Level | None = None
+    times: int = 1
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ def fold(facts: Iterable[Fact]) -> dict[tuple[str, date], Counts]:
     """The counts of each department and day that these facts are about."""
     counts: dict[tuple[str, date], Counts] = defaultdict(Counts)
     for fact in facts:
-        counts[fact.department, fact.day].add(fact.kind, fact.level)
+        counts[fact.department, fact.day].add(fact.kind, fact.level, fact.times)
     return dict(counts)
 
 

@@ -29,7 +29,7 @@ async def traces_of(service: Service) -> list[str]:
     (invitation,) = await service.rows("SELECT * FROM invitation")
     (handled,) = await service.rows("SELECT * FROM handling")
     (review,) = await service.rows("SELECT * FROM review")
-    ids = (invitation["application_id"], invitation["id"], handled["id"], handled["task_id"], review["id"])
+    ids = (invitation["application_id"], invitation["id"], handled["id"], review["id"])
     return [service.subject("mother"), *map(str, ids), "13812345678", "王小明"]
 
 

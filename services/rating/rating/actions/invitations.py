@@ -1,6 +1,7 @@
 """Inviting: one invitation per completed application, with every handling that a department brought to its end."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,7 +31,6 @@ class _Work:
 
     invitations: list[tuple[Any, ...]] = field(default_factory=list)
     handlings: list[tuple[Any, ...]] = field(default_factory=list)
-    facts: dict[UUID, list[Fact]] = field(default_factory=dict)
 
 
 async def invite(
@@ -63,13 +63,19 @@ async def invite(
                 closes.provisional,
             )
         )
-        rows = [_handling_row(invitation, handling) for handling in event.handlings]
-        work.handlings += rows
-        day = local_date(at)
-        work.facts[invitation] = [Fact(row[0], FactKind.INVITED, row[3], day) for row in rows]
+        work.handlings += [_handling_row(invitation, handling) for handling in event.handlings]
     new = await _insert_invitations(connection, work.invitations)
-    await _insert_handlings(connection, [row for row in work.handlings if row[1] in new])
-    return [fact for invitation in new for fact in work.facts[invitation]]
+    rows = [row for row in work.handlings if row[1] in new]
+    await _insert_handlings(connection, rows)
+    return _together(FactKind.INVITED, [row[2] for row in rows], at)
+
+
+def _together(kind: FactKind, departments: Iterable[str], at: datetime) -> list[Fact]:
+    """One fact for all that happened to each department in this transaction, which makes them true exactly once."""
+    return [
+        Fact(uuid4(), kind, department, local_date(at), times=times)
+        for department, times in sorted(Counter(departments).items())
+    ]
 
 
 async def _erased(connection: Connection, people: Sequence[bytes]) -> set[bytes]:
@@ -80,9 +86,8 @@ async def _erased(connection: Connection, people: Sequence[bytes]) -> set[bytes]
 def _handling_row(invitation: UUID, handling: Handling) -> tuple[Any, ...]:
     """The columns of a handling. Everything that departments do for us so far is asked for and answered online."""
     return (
-        uuid4(),
+        uuid7(),
         invitation,
-        handling.task_id,
         handling.department,
         handling.matter,
         handling.name,
@@ -128,11 +133,10 @@ async def _insert_handlings(connection: Connection, rows: Sequence[tuple[Any, ..
     await connection.execute(
         """
         INSERT INTO handling
-            (id, invitation_id, task_id, department, matter, name, child, granted, promised_minutes, taken_minutes,
-             visits, online)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::int2[],
-            $8::bool[], $9::int[], $10::int[], $11::int2[], $12::bool[])
-        ON CONFLICT (task_id) DO NOTHING
+            (id, invitation_id, department, matter, name, child, granted, promised_minutes, taken_minutes, visits,
+             online)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::int2[], $7::bool[],
+            $8::int[], $9::int[], $10::int2[], $11::bool[])
         """,
         *(list(column) for column in zip(*rows, strict=True)),
     )
@@ -156,14 +160,13 @@ async def record_defaults(connection: Connection, *, at: datetime, limit: int) -
         UPDATE handling h SET defaulted_at = $2
         WHERE h.invitation_id = ANY($1) AND h.defaulted_at IS NULL
             AND NOT EXISTS (SELECT FROM review r WHERE r.handling_id = h.id)
-        RETURNING h.id, h.department
+        RETURNING h.department
         """,
         ids,
         at,
     )
     await connection.execute("UPDATE invitation SET next_look_at = NULL WHERE id = ANY($1)", ids)
-    day = local_date(at)
-    return len(ids), [Fact(row["id"], FactKind.DEFAULTED, row["department"], day) for row in rows]
+    return len(ids), _together(FactKind.DEFAULTED, [row["department"] for row in rows], at)
 
 
 async def reckon_invitations(connection: Connection, *, limit: int) -> int:

@@ -29,7 +29,6 @@ CREATE INDEX invitation_provisional ON invitation (id) WHERE provisional AND nex
 CREATE TABLE handling (
     id               uuid PRIMARY KEY,
     invitation_id    uuid     NOT NULL,
-    task_id          uuid     NOT NULL UNIQUE,
     department       text     NOT NULL,
     matter           text     NOT NULL,
     name             text     NOT NULL,
@@ -97,6 +96,7 @@ CREATE TABLE rectification_order (
 CREATE UNIQUE INDEX order_review ON rectification_order (review_id);
 CREATE INDEX order_invitation ON rectification_order (invitation_id) WHERE invitation_id IS NOT NULL;
 CREATE INDEX order_department ON rectification_order (department, place);
+CREATE INDEX order_state ON rectification_order (state, place);
 CREATE INDEX order_next_look ON rectification_order (next_look_at) WHERE next_look_at IS NOT NULL;
 CREATE INDEX order_provisional ON rectification_order (id) WHERE provisional AND next_look_at IS NOT NULL;
 
@@ -143,6 +143,7 @@ CREATE TABLE fact (
     department text     NOT NULL,
     day        date     NOT NULL,
     level      text     NOT NULL DEFAULT '',
+    times      integer  NOT NULL DEFAULT 1,
     at         timestamptz NOT NULL DEFAULT now(),
     UNIQUE (cause, kind)
 );
