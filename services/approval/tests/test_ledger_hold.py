@@ -16,6 +16,9 @@ from yijian_contracts import derived_ids
 from yijian_contracts.cloudevents import encode
 from yijian_contracts.events import MOST_COVERED, CheckpointSigned, DataDisclosed, Outcome, TaskRequested
 from yijian_embedded.testing import Credentials, FreshDatabase, FreshTopics
+from yijian_messaging import KafkaSettings
+from yijian_messaging.kafka import build_producer
+from yijian_messaging.settings import PRODUCTION
 from yijian_messaging.testing import wait_until
 
 from .bureaus import grant, reply, said, state
@@ -56,13 +59,13 @@ async def ledger(
     (topic,) = fresh_topics("checkpoints", writers=("data-exchange",))
     monkeypatch.setattr(consumers, "CHECKPOINTS", topic)
     given = kafka_credentials("data-exchange")
-    producer = AIOKafkaProducer(
-        bootstrap_servers=given.bootstrap,
+    kafka = KafkaSettings(
+        bootstrap=given.bootstrap,
         security_protocol=given.security_protocol,
-        sasl_mechanism="SCRAM-SHA-512",
-        sasl_plain_username=given.username,
-        sasl_plain_password=given.password,
+        username=given.username,
+        password=given.password,
     )
+    producer: AIOKafkaProducer = build_producer(kafka, PRODUCTION)
     await producer.start()
     yield Ledger(producer, topic)
     await producer.stop()
