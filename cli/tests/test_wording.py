@@ -37,6 +37,7 @@ def task(key: str = "B2-1", **changes: object) -> TaskOut:
         "automatic": True,
         "reason": "",
         "needs_person": [],
+        "waits_for": [],
         "requested_at": NOON,
         "ended_at": NOON + timedelta(seconds=1.25),
         "corrections": [],
@@ -58,6 +59,7 @@ def application(*tasks: TaskOut) -> ApplicationOut:
         completed_at=NOON + timedelta(seconds=3),
         version=9,
         expected_minutes=80,
+        held=None,
         tasks=list(tasks),
     )
 
@@ -122,6 +124,27 @@ def test_what_waits_counts_on_and_says_what_for():
 
     assert "等待中：已申报，等待缴费" in shown
     assert "1 分 01 秒" in shown
+
+
+def test_it_is_told_whose_consent_is_waited_for():
+    waits = {
+        "basis": "card-guardian",
+        "purpose": "用于登记监护人",
+        "giver": "FATHER",
+        "giver_title": "父亲",
+    }
+    waiting = {"state": TaskState.DRAFT, "decision": None, "requested_at": None, "ended_at": None, "documents": []}
+    both = application(task("B6-1", waits_for=[waits], **waiting), task("B6-2", child=2, waits_for=[waits], **waiting))
+
+    shown = printed(pages.progress_table(both))
+
+    assert shown.count("等待父亲同意") == 2
+    assert wording.waiting_for(both) == [
+        "等待父亲同意（用于登记监护人）：出生医学证明签发（首签）（第1孩）、出生医学证明签发（首签）（第2孩）"
+    ]
+    refused = task(state=TaskState.WITHDRAWN, decision=None, reason="父亲没有同意，这个事项不再办理")
+    assert wording.state_of(refused) == "已撤回：父亲没有同意，这个事项不再办理"
+    assert wording.waiting_for(application(refused)) == []
 
 
 def test_what_a_department_received_stands_under_its_basis_by_where_it_came_from():

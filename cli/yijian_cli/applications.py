@@ -26,11 +26,14 @@ Token = Annotated[
 ]
 
 
-def apply(
+def apply(  # noqa: PLR0913 - the options of a command
     file: Annotated[Path, typer.Argument(help="The filled-in form as JSON, e.g. examples/birth/twins.json.")],
     *,
     account: Account = None,
     life_event: Annotated[str, typer.Option(help="Which life event the form is of.")] = "birth",
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Without the other parent's word, so that they are asked afterwards.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Follow it until it is over.")] = False,
     approval_url: ApprovalUrl = None,
     identity_url: IdentityUrl = None,
@@ -42,11 +45,14 @@ def apply(
     if filled.note and not as_json:
         console.print(filled.note, style="dim")
     api = api_for(filled.account, approval_url=approval_url, identity_url=identity_url, token=token)
-    accepted = api.submit(life_event, filled.form)
+    words = [] if alone else api.words_of_others(life_event, filled.form)
+    accepted = api.submit(life_event, filled.form, authorisations=words)
     if as_json:
         print_line({"accepted": accepted.model_dump(mode="json")})
     else:
         console.print(f"已受理，申请编号 {accepted.id}，承诺 {wording.day_and_time(accepted.due_at)} 前办结。")
+        for line in wording.waiting_for(api.application(accepted.id)):
+            console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     if watch:
         _watch(api, accepted.id, as_json=as_json)
     elif not as_json:

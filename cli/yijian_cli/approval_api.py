@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,6 +11,7 @@ import httpx
 from approval.schemas import AcceptedOut, ApplicationOut, ApplicationPage, EntryOut
 from pydantic import TypeAdapter
 from yijian_embedded.errors import PlatformError
+from yijian_examples.forms import other_parent
 
 TIMEOUT_S = 10.0
 # The stream says something at least every 15 seconds, if only that it is alive.
@@ -68,6 +69,19 @@ class Tokens:
         self._token = self._fetch()
         return True
 
+    def authorisations(self, giver: str, life_event: str) -> list[str]:
+        """What `giver` gives this person by a one-time code, without the code; nothing without a development login."""
+        if self._fixed is not None:
+            return []
+        body = {"account": giver, "actor": self.account, "life_event": life_event}
+        try:
+            response = httpx.post(f"{self._identity}/dev/authorisation", json=body, timeout=TIMEOUT_S, trust_env=False)
+        except httpx.TransportError as error:
+            raise unreachable("identity", self._identity, error) from None
+        if response.is_error:
+            raise refusal(response)
+        return [str(response.json()["authorisation"])]
+
     def _fetch(self) -> str:
         body = {"account": self.account, "audience": self._audience}
         try:
@@ -100,11 +114,20 @@ class ApprovalApi:
     def account(self) -> str:
         return self._tokens.account
 
-    def submit(self, life_event: str, form: dict[str, Any]) -> AcceptedOut:
-        """Hand an application in. Sent again under the same key where no answer came, so it is handed in once."""
-        body = json.dumps({"life_event": life_event, "form": form}, ensure_ascii=False).encode()
+    def submit(self, life_event: str, form: dict[str, Any], *, authorisations: Sequence[str] = ()) -> AcceptedOut:
+        """Hand an application in. Sent again under the same key where no answer came, so it is handed in once.
+
+        `authorisations` are what other parties gave by one-time codes; whoever gave none is asked afterwards.
+        """
+        application = {"life_event": life_event, "form": form, "authorisations": list(authorisations)}
+        body = json.dumps(application, ensure_ascii=False).encode()
         headers = {"Idempotency-Key": str(uuid4()), "Content-Type": "application/json"}
         return AcceptedOut.model_validate_json(self._call("POST", "/v1/applications", content=body, headers=headers))
+
+    def words_of_others(self, life_event: str, form: dict[str, Any]) -> list[str]:
+        """The word of the other fictitious parent, as the development login gives it; nothing anywhere else."""
+        other = other_parent(self.account, form)
+        return [] if other is None else self._tokens.authorisations(other, life_event)
 
     def applications(self) -> ApplicationPage:
         """The person's applications, the newest first."""

@@ -92,7 +92,8 @@ def _next_family(population: Population) -> tuple[ApprovalApi, Filled]:
 def _show(api: ApprovalApi, filled: Filled) -> ApplicationOut:
     mother = filled.form["mother"]["name"]
     _say(f"  以{mother}（虚构，账号 {filled.account}）的身份登录，提交出生一件事申请")
-    accepted = api.submit(LIFE_EVENT, filled.form)
+    words = api.words_of_others(LIFE_EVENT, filled.form)
+    accepted = api.submit(LIFE_EVENT, filled.form, authorisations=words)
     _say(f"  已受理，申请编号 {accepted.id}，承诺 {wording.day_and_time(accepted.due_at)} 前办结")
     console.print("" if console.is_terminal else pages.heading(TIMELINE))
     return show_live(api, accepted.id, console=console)

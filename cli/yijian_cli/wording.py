@@ -39,6 +39,7 @@ OUTCOMES: Mapping[ApplicationOutcome, str] = {
 _HAPPENED: Mapping[EntryKind, str] = {
     EntryKind.SUBMITTED: "提交申请",
     EntryKind.TASK_REQUESTED: "送交部门",
+    EntryKind.TASK_HELD: "等待授权记录恢复登记",
     EntryKind.TASK_RECEIVED: "收到",
     EntryKind.TASK_DECIDED: "办结",
     EntryKind.TASK_RETURNED: "退回补正",
@@ -48,10 +49,18 @@ _HAPPENED: Mapping[EntryKind, str] = {
     EntryKind.TASK_UNPROCESSABLE: "部门系统未能处理，已转人工",
     EntryKind.TASK_RESENT: "再次送交部门",
     EntryKind.TASK_TERMINATED: "终止",
+    EntryKind.TASK_WITHDRAWN: "不再办理",
     EntryKind.ANSWER_IGNORED: "收到的答复不予采用",
+    EntryKind.CONSENT_AWAITED: "等待同意",
+    EntryKind.CONSENT_GIVEN: "已同意",
+    EntryKind.CONSENT_REFUSED: "不同意",
+    EntryKind.CONSENT_WITHDRAWN: "撤回同意",
+    EntryKind.CONSENT_EXPIRED: "同意未作出或者已到期",
     EntryKind.WITHDRAWN: "撤回申请",
     EntryKind.COMPLETED: "全部事项办理完毕",
 }
+
+_EXPLAINED = {TaskState.SUSPENDED, TaskState.IN_REVIEW, TaskState.WITHDRAWN}
 
 _ACTORS = {"applicant": "申请人", "approval": "一件平台", "operator": "运维人员"}
 
@@ -60,8 +69,19 @@ def state_of(task: TaskOut) -> str:
     """Where a task stands, in a word or two."""
     if task.decision is Decision.DENIED:
         return "不予批准"
-    because = task.reason if task.state in (TaskState.SUSPENDED, TaskState.IN_REVIEW) else ""
+    if task.waits_for:
+        return f"等待{'、'.join(dict.fromkeys(waits.giver_title for waits in task.waits_for))}同意"
+    because = task.reason if task.state in _EXPLAINED else ""
     return f"{STATES[task.state]}：{because}" if because else STATES[task.state]
+
+
+def waiting_for(application: ApplicationOut) -> list[str]:
+    """Whose consents an application waits for: a line for each person and purpose, with the matters that wait."""
+    matters: dict[tuple[str, str], list[str]] = {}
+    for task in application.tasks:
+        for waits in task.waits_for:
+            matters.setdefault((waits.giver_title, waits.purpose), []).append(matter_of(task, application))
+    return [f"等待{who}同意（{purpose}）：{'、'.join(names)}" for (who, purpose), names in matters.items()]
 
 
 def matter_of(task: TaskOut, application: ApplicationOut) -> str:

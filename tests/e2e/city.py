@@ -3,6 +3,7 @@
 What is asserted stands in the tests; here stands only how one reaches things.
 """
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -79,6 +80,7 @@ class City:
         self.http = http
         self._tokens: dict[tuple[str, str], str] = {}
         self._words: dict[tuple[str, str, str], str] = {}
+        self._asking = asyncio.Lock()
 
     # --- people ------------------------------------------------------------------------------------------------------
 
@@ -93,14 +95,17 @@ class City:
 
     async def authorisation(self, giver: str, actor: str, *, key: str | None = None) -> str:
         """What identity signs when one parent authorises the other by a one-time code; the same again for one `key`."""
-        known = self._words.get((giver, actor, key)) if key is not None else None
-        if known is None:
-            body = {"account": giver, "actor": actor, "life_event": "birth"}
-            answer = await self.http.post(f"{self.platform.url('identity')}/dev/authorisation", json=body)
-            known = str(answer.raise_for_status().json()["authorisation"])
-        if key is not None:
-            self._words[giver, actor, key] = known
-        return known
+        if key is None:
+            return await self._ask_for_authorisation(giver, actor)
+        async with self._asking:
+            if (giver, actor, key) not in self._words:
+                self._words[giver, actor, key] = await self._ask_for_authorisation(giver, actor)
+        return self._words[giver, actor, key]
+
+    async def _ask_for_authorisation(self, giver: str, actor: str) -> str:
+        body = {"account": giver, "actor": actor, "life_event": "birth"}
+        answer = await self.http.post(f"{self.platform.url('identity')}/dev/authorisation", json=body)
+        return str(answer.raise_for_status().json()["authorisation"])
 
     def resident(self, account: str) -> "Resident":
         return Resident(self, account)

@@ -31,6 +31,12 @@ def calls(application: UUID | str) -> list[tuple[str, str, dict[str, object]]]:
             f"/applications/{application}/corrections",
             {"json": correction, "headers": {"Idempotency-Key": uuid4().hex}},
         ),
+        ("GET", f"/applications/{application}/consents", {}),
+        (
+            "POST",
+            f"/applications/{application}/consents",
+            {"json": {"give": ["card-guardian"]}, "headers": {"Idempotency-Key": uuid4().hex}},
+        ),
     ]
 
 
@@ -51,7 +57,7 @@ async def test_another_persons_application_is_not_there(city: City):
     assert await mother.application(application) == done
 
 
-async def test_the_other_parent_reads_but_only_the_applicant_acts(city: City):
+async def test_the_other_parent_reads_and_agrees_but_only_the_applicant_acts(city: City):
     one = city.families.take()
     application = await city.resident(one.account).apply(form_of(one))
     father = city.resident(one.father_account)
@@ -60,7 +66,7 @@ async def test_the_other_parent_reads_but_only_the_applicant_acts(city: City):
         (await father.request(method, path, **options)).status_code for method, path, options in calls(application)
     ]
 
-    assert answers == [200, 200, 200, 404, 404]
+    assert answers == [200, 200, 200, 404, 404, 200, 200]
     await father.wait_until_over(application)
 
 
@@ -107,7 +113,7 @@ async def test_an_official_is_no_citizen(city: City):
         (await official.request(method, path, **options)).status_code for method, path, options in calls(application)
     ]
 
-    assert answers == [403] * 5
+    assert answers == [403] * 7
     assert (await official.submit(form_of(one))).status_code == 403
     await city.resident(one.account).wait_until_over(application)
 
