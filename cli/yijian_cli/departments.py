@@ -15,6 +15,8 @@ from yijian_embedded.java import compile_java, java_command
 from yijian_embedded.kafka_access import answers
 from yijian_embedded.platform import Platform
 
+from yijian_cli.department_asking import Sending, read_task
+from yijian_cli.department_asking import ask as ask_department
 from yijian_cli.output import AsJson, console, print_json
 from yijian_cli.platform import this_platform
 
@@ -82,6 +84,30 @@ def java(
     command = java_command(platform.home, source.stem, str(folder), classes=classes)
     sys.stdout.flush()
     os.execve(command[0], command, platform.environment(code))  # noqa: S606 - our own words
+
+
+@app.command()
+def ask(
+    code: Code,
+    task: Annotated[Path, typer.Argument(help="The value of a TaskRequested (or TaskCancelled), as JSON.")],
+    *,
+    times: Annotated[int, typer.Option(min=1, help="Send it so many times.")] = 1,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the task of this file.")] = False,
+    structured: Annotated[bool, typer.Option("--structured", help="In CloudEvents' structured mode.")] = False,
+    major: Annotated[int, typer.Option(help="The major version that its type names.")] = 1,
+    wait: Annotated[float, typer.Option(help="Listen for so many seconds.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Send a task as approval would, and print what the department's program says about it; 1 if it says nothing."""
+    sending = Sending(cancel=cancel, times=times, structured=structured, major=major)
+    said = ask_department(_up(), _known(code), read_task(task), sending=sending, within=wait)
+    if as_json:
+        print_json(said)
+    for record in () if as_json else said:
+        console.print(f"{record['ce_type']}  {record['ce_id']}", highlight=False, soft_wrap=True)
+        console.print_json(data=record["data"])
+    if not said:
+        raise PlatformError(f"{code} said nothing about this task within {wait:g} s")
 
 
 def _known(code: str) -> str:

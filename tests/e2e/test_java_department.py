@@ -25,6 +25,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 from pydantic import JsonValue
+from typer.testing import CliRunner, Result
+from yijian_cli.main import app
 from yijian_contracts.cloudevents import STRUCTURED, encode
 from yijian_contracts.events import (
     RECTIFICATION,
@@ -183,6 +185,25 @@ def test_fields_of_a_later_minor_are_ignored(approval: Approval, program: JavaDe
     )
     approval.flush()
     assert approval.answer(task).outcome is Outcome.APPROVED
+
+
+def test_a_developer_asks_by_hand(
+    platform: Platform, program: JavaDepartment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("YIJIAN_HOME", str(platform.home.folder))
+    task = tmp_path / "task.json"
+    task.write_text(request().model_dump_json(), encoding="utf-8")
+
+    def ask(*options: str) -> Result:
+        return CliRunner().invoke(app, ["department", "ask", CODE, str(task), "--json", *options])
+
+    said = json.loads(ask("--times", "2").stdout) + json.loads(ask("--structured").stdout)
+    assert len(said) == 3
+    assert all(record == said[0] for record in said)
+    assert said[0]["data"]["personal"]["outputs"]["vaccination_archive_no"] in program.effects()
+
+    strange = ask("--major", "2", "--wait", "2")
+    assert (strange.exit_code, json.loads(strange.stdout)) == (1, [])
 
 
 # --- cancelled -------------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@ from yijian_contracts import events
 from yijian_contracts.departments import get_department
 from yijian_contracts.events import TaskAnswered, TaskReceived, TaskRequested, TaskUnprocessable
 
-TEXT = (Path(__file__).parents[3] / "docs/how-to/connect-a-department.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[3]
+TEXT = (ROOT / "docs/how-to/connect-a-department.md").read_text(encoding="utf-8")
 
 
 def printed() -> dict[str, Any]:
@@ -52,3 +53,8 @@ def test_the_printed_events_are_about_one_task_and_have_the_printed_ids():
         "TaskUnprocessable": str(TaskUnprocessable.id_for(requested.task_id)),
         "TaskReceived": str(received.event_id),
     }
+
+
+def test_the_task_to_try_it_with_is_the_printed_one():
+    task = (ROOT / "examples/java-department/task.json").read_text(encoding="utf-8")
+    assert TaskRequested.model_validate_json(task) == printed_event("TaskRequested")
