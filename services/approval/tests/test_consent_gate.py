@@ -15,7 +15,9 @@ from pydantic import SecretStr
 from yijian_contracts.cloudevents import encode
 from yijian_contracts.events import ConsentGiven, ConsentWithdrawn, WithdrawalsToldUntil
 from yijian_embedded.testing import Credentials, FreshDatabase, FreshTopics
-from yijian_messaging import Record
+from yijian_messaging import KafkaSettings, Record
+from yijian_messaging.kafka import build_producer
+from yijian_messaging.settings import PRODUCTION
 from yijian_messaging.testing import wait_until
 
 from .bureaus import grant, grant_all, state
@@ -50,13 +52,13 @@ async def exchange(
     (topic,) = fresh_topics("consents", writers=("data-exchange",))
     monkeypatch.setattr(consumers, "CONSENTS_WITHDRAWN", topic)
     given = kafka_credentials("data-exchange")
-    producer = AIOKafkaProducer(
-        bootstrap_servers=given.bootstrap,
+    kafka = KafkaSettings(
+        bootstrap=given.bootstrap,
+        username=given.username,
+        password=given.password,
         security_protocol=given.security_protocol,
-        sasl_mechanism="SCRAM-SHA-512",
-        sasl_plain_username=given.username,
-        sasl_plain_password=given.password,
     )
+    producer: AIOKafkaProducer = build_producer(kafka, PRODUCTION)
     await producer.start()
     yield Exchange(producer, topic)
     await producer.stop()
