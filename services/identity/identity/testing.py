@@ -7,6 +7,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
 from html import unescape
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,6 +28,8 @@ class Running:
 
     url: str
     process: subprocess.Popen[str]
+    log: Path
+    """What it wrote to stderr."""
 
 
 @dataclass

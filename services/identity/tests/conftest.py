@@ -185,14 +185,17 @@ def free_address() -> str:
 
 def start(settings: IdentitySettings, url: str, *, database_url: str, **changes: str) -> Running:
     """`python -m identity`, ready."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "identity"],
-        env={**environment(settings, url, database_url=database_url), **changes},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_until_ready(url, process)
-    return Running(url, process)
+    log = settings.key_file.with_name(f"identity-{urlsplit(url).port}.log")
+    with log.open("a") as file:  # a pipe that nobody reads would be full one day, and stop the process
+        process = subprocess.Popen(
+            [sys.executable, "-m", "identity"],
+            env={**environment(settings, url, database_url=database_url), **changes},
+            stderr=file,
+            text=True,
+        )
+    running = Running(url, process, log)
+    wait_until_ready(running)
+    return running
 
 
 @pytest.fixture
@@ -202,7 +205,7 @@ def running(settings: IdentitySettings, fresh_database: FreshDatabase) -> Iterat
         yield running
     finally:
         running.process.terminate()
-        running.process.communicate(timeout=20)
+        running.process.wait(timeout=20)
     assert running.process.returncode == 0
 
 
@@ -225,7 +228,7 @@ class Replicas:
 
     def kill(self, replica: Running) -> None:
         replica.process.kill()
-        replica.process.communicate(timeout=20)
+        replica.process.wait(timeout=20)
 
 
 @pytest.fixture
@@ -237,14 +240,15 @@ def replicas(settings: IdentitySettings, fresh_database: FreshDatabase) -> Itera
             replicas.kill(replica)
 
 
-def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
+def wait_until_ready(running: Running) -> None:
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and running.process.poll() is None:
         try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
+            if httpx.get(f"{running.url}/readyz").status_code == 200:
                 return
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    process.kill()
-    raise AssertionError(process.communicate()[1])
+    running.process.kill()
+    running.process.wait()
+    raise AssertionError(running.log.read_text())

@@ -91,14 +91,15 @@ def test_a_service_gets_its_token(running: Running) -> None:
             wrong.fetch_token(metadata["token_endpoint"], grant_type="client_credentials")
 
 
-def test_a_native_app_without_a_secret_signs_in(running: Running) -> None:
+def test_a_native_app_without_a_secret_signs_in_goes_on_and_signs_out(running: Running) -> None:
     callback = "http://127.0.0.1:39871/callback"
     client = OAuth2Client(
         "yijian-app",
         redirect_uri=callback,
-        scope="openid",
+        scope="openid offline_access",
         code_challenge_method="S256",
         token_endpoint_auth_method="none",
+        revocation_endpoint_auth_method="none",
     )
     verifier = "v" * 64
     url, state = client.create_authorization_url(f"{running.url}/authorize", code_verifier=verifier, nonce="n")
@@ -108,7 +109,19 @@ def test_a_native_app_without_a_secret_signs_in(running: Running) -> None:
         back = browser.post(f"{running.url}/login", data=fields).headers["Location"]
     assert parse_qs(urlsplit(back).query)["state"] == [state]
     token = client.fetch_token(f"{running.url}/token", authorization_response=back, code_verifier=verifier)
-    assert {"access_token", "id_token"} <= set(token)
+    assert {"access_token", "id_token", "refresh_token"} <= set(token)
+    metadata = httpx.get(f"{running.url}/.well-known/openid-configuration").json()
+    refreshed = client.refresh_token(metadata["token_endpoint"])
+    assert refreshed["refresh_token"] != token["refresh_token"]
+    with OAuth2Client("approval", SECRETS["approval"]) as service:
+        told = service.introspect_token(metadata["introspection_endpoint"], token=refreshed["access_token"]).json()
+        assert (told["active"], told["client_id"]) == (True, "yijian-app")
+        gone = client.revoke_token(metadata["revocation_endpoint"], token=refreshed["refresh_token"])
+        assert gone.status_code == 200
+        told = service.introspect_token(metadata["introspection_endpoint"], token=refreshed["access_token"]).json()
+        assert told == {"active": False}
+    with pytest.raises(Exception, match="invalid_grant"):
+        client.refresh_token(metadata["token_endpoint"], refresh_token=refreshed["refresh_token"])
     client.close()
 
 
@@ -116,7 +129,8 @@ def test_personal_data_is_in_no_log_line(running: Running) -> None:
     httpx.post(f"{running.url}/dev/token", json={"account": "mother-0001"})
     httpx.get(f"{running.url}/authorize", params={"client_id": "990101199202290029", "state": "王小明"})
     running.process.terminate()
-    _, log = running.process.communicate(timeout=20)
+    running.process.wait(timeout=20)
+    log = running.log.read_text()
     assert '"route": "/dev/token"' in log
     for personal in ("990101199202290029", "王小明", "13812345678", "correct horse"):
         assert personal not in log
