@@ -308,3 +308,29 @@ async def test_what_was_counted_in_a_provisional_calendar_is_counted_again(servi
     (row,) = await service.rows("SELECT closes_at, next_look_at, provisional, invited_at FROM invitation")
     assert row["closes_at"] == row["next_look_at"] == add_working_days(row["invited_at"], 5)
     assert not row["provisional"]
+
+
+# --- at once ---------------------------------------------------------------------------------------------------------
+
+
+async def test_an_answer_and_the_clock_at_once_leave_one_history(service: Service):
+    asked = await service.bad_review()
+    await asyncio.gather(service.answer(asked), service.time_is(asked.due_at))
+    order = await service.order(asked.order_id)
+    way = states(order)[3:]
+    assert way in (["FEEDBACK_PUBLISHED", "CALLBACK"], ["ESCALATED", "FEEDBACK_PUBLISHED", "CALLBACK"])
+    assert [one["rung"] for one in order["escalations"]] == ["HEAD"] * (len(way) - 2)
+
+
+async def test_a_reopening_and_the_clock_at_once_leave_one_history(service: Service):
+    asked = await answered(service)
+    await asyncio.gather(
+        *(service.call_back(asked.order_id, satisfied=False) for _ in range(3)),
+        service.time_is(add_working_days(datetime.now(UTC), 5)),
+    )
+    order = await service.order(asked.order_id)
+    said = await service.said()
+    if order["round"] == 1:
+        assert (order["state"], said) == ("CLOSED", [])
+    else:
+        assert (states(order).count("REOPENED"), [one.round for one in said]) == (1, [2])
