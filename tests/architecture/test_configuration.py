@@ -119,7 +119,7 @@ def test_every_word_of_the_glossary_is_one_that_code_uses():
     names = [name for cell in lines for name in re.findall(r"`([^`]+)`", cell)]
     assert len(names) > 50
     assert not [name for name in names if not re.search(rf"\b{re.escape(name)}\b", text)]
-    assert [cell for cell in lines if "`" not in cell] == ["in code"] * 6, "only the heads of the tables have none"
+    assert [cell for cell in lines if "`" not in cell] == ["in code"] * 7, "only the heads of the tables have none"
 
 
 def test_every_kind_of_incident_has_its_line_in_the_runbook():
