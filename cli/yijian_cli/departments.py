@@ -95,7 +95,7 @@ def ask(
     cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the task of this file.")] = False,
     structured: Annotated[bool, typer.Option("--structured", help="In CloudEvents' structured mode.")] = False,
     major: Annotated[int, typer.Option(help="The major version that its type names.")] = 1,
-    wait: Annotated[float, typer.Option(help="Listen for so many seconds.")] = 10,
+    wait: Annotated[float, typer.Option(help="Listen for so many seconds.")] = 30,
     as_json: AsJson = False,
 ) -> None:
     """Send a task as approval would, and print what the department's program says about it; 1 if it says nothing."""
