@@ -48,7 +48,7 @@ class Clock:
         """Do what is due by now. A calendar that came with this release is believed before anything is."""
         async with self._store.transaction() as transaction:
             if not self._reckoned:
-                changed = await reckon_again(transaction)
-                log.info("deadlines reckoned", changed=changed)
-                self._reckoned = True
-            return await look_at_due(transaction, carrier=self._carrier, at=datetime.now(UTC))
+                log.info("deadlines reckoned", changed=await reckon_again(transaction))
+            looked = await look_at_due(transaction, carrier=self._carrier, at=datetime.now(UTC))
+        self._reckoned = True
+        return looked

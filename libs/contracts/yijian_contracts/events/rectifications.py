@@ -28,7 +28,10 @@ class _OrderEvent(Event):
 
 
 class ComplaintParts(Part):
-    """The personal part: what the resident said. It names neither the resident nor the application."""
+    """The personal part: what the resident said. It names neither the resident nor the application.
+
+    `level` counts as the national interface does: 5 is the best, 1 and 2 are bad (GB/T 39046 counts the other way).
+    """
 
     level: int = Field(ge=1, le=5)
     options: tuple[Sentence, ...] = ()
