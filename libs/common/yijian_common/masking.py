@@ -47,9 +47,9 @@ def mask_birth_certificate(number: str) -> str:
 
 
 def mask_document_number(number: str) -> str:
-    """A document's number with its middle hidden: enough to recognise it by, not to use it."""
+    """`Z990000001` → `Z9******01`: enough to recognise a document by, not to use it."""
     shown = max(1, min(3, len(number) // 4))
-    return number[:shown] + "*" * max(len(number) - 2 * shown, 1) + number[-shown:] if len(number) > 1 else "*"
+    return _keep(number, shown, shown, at_least=4)
 
 
 def mask_bank_card(number: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from yijian_common.masking import mask_document_number
 from yijian_contracts.departments import departments
 
 from approval.application import Application, Task, TaskState
@@ -127,7 +128,7 @@ def _task(
         ended_at=task.ended_at,
         corrections=[CorrectionOut(pointer=c.pointer, message=c.message) for c in task.corrections],
         documents=[
-            DocumentOut(kind=d.kind, name=names[d.kind], number=masked_number(d.number))
+            DocumentOut(kind=d.kind, name=names[d.kind], number=mask_document_number(d.number))
             for d in (answer.documents if answer else ())
         ],
         received=[
@@ -142,12 +143,6 @@ def _task(
             for f in part.fields
         ],
     )
-
-
-def masked_number(number: str) -> str:
-    """A document's number with its middle hidden: enough to recognise it by, not to use it."""
-    shown = max(1, min(3, len(number) // 4))
-    return number[:shown] + "*" * (len(number) - 2 * shown) + number[-shown:]
 
 
 def timeline_entry(entry: Entry, application: Application, life_event: LifeEvent) -> EntryOut:
