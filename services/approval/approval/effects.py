@@ -61,10 +61,10 @@ def outgoing(event: Event, traceparent: str | None, *, gate: str | None = None) 
 
 @dataclass(frozen=True, slots=True)
 class _DisclosureRow:
-    """A disclosure with its parts as JSON text."""
+    """A disclosure with the names of its fields."""
 
     event: DataDisclosed
-    parts: str
+    fields: str
 
 
 @dataclass(slots=True)
@@ -212,7 +212,7 @@ class Effects:
         if again:
             return
         disclosed = telling.data_disclosed(held, task, given, life_event)
-        work.disclosures.append(_DisclosureRow(disclosed, given.disclosed.text))
+        work.disclosures.append(_DisclosureRow(disclosed, ",".join(given.fields)))
         work.say(disclosed, held)
 
     def _cancel(self, held: Held, task: Task, reason: str, work: _Work, at: datetime) -> None:
@@ -252,7 +252,7 @@ async def _insert_disclosures(connection: Connection, disclosures: Sequence[_Dis
     await connection.execute(
         """
         WITH disclosed AS (
-            INSERT INTO disclosure (task_id, application_id, department, matter, parts, disclosed_at)
+            INSERT INTO disclosure (task_id, application_id, department, matter, fields, disclosed_at)
             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
             RETURNING task_id, disclosed_at
         )
@@ -265,6 +265,6 @@ async def _insert_disclosures(connection: Connection, disclosures: Sequence[_Dis
         [row.event.application_id for row in disclosures],
         [row.event.department for row in disclosures],
         [row.event.matter for row in disclosures],
-        [row.parts for row in disclosures],
+        [row.fields for row in disclosures],
         [row.event.disclosed_at for row in disclosures],
     )

@@ -1,6 +1,5 @@
 """One matter of a department as a city runs it: what it waits for, receives, returns and issues."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -101,10 +100,9 @@ class Matter:
 
 @dataclass(frozen=True)
 class Disclosed:
-    """Fields by the basis that allows to give them, and the same as JSON text; the consents among the bases by code."""
+    """Fields by the basis that allows to give them, and the consents among the bases by code."""
 
     parts: tuple[DisclosedPart, ...]
-    text: str
     consents: tuple[str, ...]
 
 
@@ -114,7 +112,7 @@ def _disclosed(fields: Sequence[Field], applicant: str) -> Disclosed:
         by_basis.setdefault(each.basis, []).append(each.disclosed(applicant))
     parts = tuple(DisclosedPart(basis=basis, fields=tuple(given)) for basis, given in by_basis.items())
     consents = tuple(dict.fromkeys(each.consent for each in fields if each.consent is not None))
-    return Disclosed(parts, json.dumps([part.model_dump() for part in parts], ensure_ascii=False), consents)
+    return Disclosed(parts, consents)
 
 
 def task_key(matter: str, child: int | None) -> str:

@@ -136,11 +136,10 @@ def _task(
                 name=f.name,
                 title=f.title,
                 source=f.source,
-                basis_kind=part.basis.kind,
-                basis=part.basis.reference,
+                basis_kind=f.basis.kind,
+                basis=f.basis.reference,
             )
-            for part in (received.parts if received else ())
-            for f in part.fields
+            for f in (received.fields if received else ())
         ],
     )
 

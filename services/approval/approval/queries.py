@@ -4,25 +4,23 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
-from pydantic import TypeAdapter
 from yijian_common.crypto import Keyring
 from yijian_common.database import Connection
-from yijian_contracts.events import DisclosedPart
 
 from approval import rows
-from approval.application import Application, load
+from approval.application import Application, Task, load
 from approval.engine import Entry, task_id
+from approval.life_event import Field, LifeEvent
 from approval.rows import Held
 
-_parts = TypeAdapter(list[DisclosedPart])
 _entry = msgspec.json.Decoder(Entry)
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What one task gave a department: field names with source and basis, as the ledger has them too."""
+    """What one task gave a department: its fields, in the order in which the life event declares them."""
 
-    parts: tuple[DisclosedPart, ...]
+    fields: tuple[Field, ...]
 
 
 async def find_application(
@@ -70,11 +68,18 @@ async def read_timeline(connection: Connection, application_id: UUID, *, after: 
     return [_entry.decode(row["entry"]) for row in found]
 
 
-async def read_disclosures(connection: Connection, application: Application) -> dict[str, Received]:
+async def read_disclosures(
+    connection: Connection, application: Application, life_event: LifeEvent
+) -> dict[str, Received]:
     """What each department received, by task key; the latest attempt of each task."""
     ids = {task_id(application, task): task for task in application.tasks if task.requested_at is not None}
-    found = await connection.fetch("SELECT task_id, parts FROM disclosure WHERE task_id = ANY($1)", list(ids))
-    return {ids[row["task_id"]].key: Received(tuple(_parts.validate_json(row["parts"]))) for row in found}
+    found = await connection.fetch("SELECT task_id, fields FROM disclosure WHERE task_id = ANY($1)", list(ids))
+    return {task.key: _received(life_event, task, row["fields"]) for row in found for task in (ids[row["task_id"]],)}
+
+
+def _received(life_event: LifeEvent, task: Task, names: str) -> Received:
+    given = set(names.split(","))
+    return Received(tuple(f for f in life_event.matters[task.matter].fields if f.name in given))
 
 
 async def get_state(connection: Connection, application_id: UUID) -> Application:

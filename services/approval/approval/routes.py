@@ -144,8 +144,8 @@ async def get_application(application_id: UUID, parts: Context, citizen: Citizen
     """Where an application stands: every task, what it issued, and what each department received."""
     async with database.connection(parts.pool) as connection:
         held = await find(connection, application_id, parts, citizen)
-        received = await queries.read_disclosures(connection, held.application)
-    life_event = await parts.life_events.get(held.application.digest)
+        life_event = await parts.life_events.get(held.application.digest)
+        received = await queries.read_disclosures(connection, held.application, life_event)
     return presentation.application_detail(held, life_event, received)
 
 
