@@ -49,6 +49,8 @@ _FORGET_HOLDERS = (
     "DELETE FROM holder WHERE id = ANY($1)",
 )
 _FORGET_PERSON = (
+    # What was asked of others by text names who asks.
+    "DELETE FROM texts USING authorisation_requests WHERE texts.person_id = giver_id AND actor_id = $1",
     "DELETE FROM presentation WHERE person_id = $1",
     "DELETE FROM document_look WHERE person_id = $1",
     "DELETE FROM idempotency_keys WHERE about = $1",
