@@ -21,6 +21,7 @@ class Yijian(Commands):
         "tasks": "yijian_cli.tasks:app",
         "dead-letters": "yijian_cli.dead_letters:app",
         "incidents": "yijian_cli.incidents:app",
+        "keys": "yijian_cli.keys:app",
         "ledger": "yijian_cli.ledger:app",
         "figures": "yijian_cli.figures:app",
         "bench": "yijian_cli.bench:app",

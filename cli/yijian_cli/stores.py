@@ -32,7 +32,8 @@ from yijian_cli.platform import this_platform
 
 APPROVAL = "approval"
 RATING = "rating"
-SERVICES = (APPROVAL, "identity", "data-exchange", RATING)
+IDENTITY = "identity"
+SERVICES = (APPROVAL, IDENTITY, "data-exchange", RATING)
 """Those that keep their messages in Postgres; a department keeps them in its own file."""
 TIMEOUT_S = 10
 

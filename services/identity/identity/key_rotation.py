@@ -144,7 +144,6 @@ async def _make_key(held: Connection, keyring: Keyring, *, ahead: timedelta) -> 
     private = json.dumps(key.as_dict(private=True)).encode()
     sealed = keyring.new_data_key().seal_envelope(private, _CONTEXT)
     await held.execute(_INSERT, key.kid, sealed, json.dumps(key.as_dict(private=False)), ahead)
-    log.info("signing key made", kid=key.kid, signs_in=ahead.total_seconds())
 
 
 class KeyRotation:
@@ -166,7 +165,8 @@ class KeyRotation:
     async def look(self) -> None:
         """Do what is due."""
         async with transaction(self._pool) as held:
-            await rotate_by_age(held, self._keyring, age=self._age)
+            if await rotate_by_age(held, self._keyring, age=self._age):
+                log.info("the next signing key is made", signs_in_seconds=PUBLISHED_AHEAD.total_seconds())
             await held.execute(_SHRED, PRIVATE_PART_KEPT)
             await held.execute(_DELETE, KEPT)
 

@@ -1,5 +1,6 @@
 """Named reads."""
 
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -20,6 +21,9 @@ _BY_SESSION = (
 _HAS_ENDED = """
 SELECT EXISTS (SELECT FROM grants WHERE id = $1 AND revoked_at IS NOT NULL)
     OR NOT EXISTS (SELECT FROM people WHERE id = $2 AND (signed_out_at IS NULL OR to_timestamp($3) >= signed_out_at))
+"""
+_LOGIN_INSTANT = """
+SELECT GREATEST(now(), date_trunc('second', signed_out_at) + interval '1 second') FROM people WHERE id = $1
 """
 _FIRST = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.kind = $1 ORDER BY people.account LIMIT $2"  # noqa: S608
 
@@ -48,6 +52,12 @@ async def find_by_id_no(held: Connection, id_no: str, *, keyring: Keyring) -> Pe
 async def find_session(held: Connection, token_index: bytes) -> asyncpg.Record | None:
     """The row of the person logged in by this session, with `auth_time`."""
     return await held.fetchrow(_BY_SESSION, token_index)
+
+
+async def login_instant(held: Connection, person_id: UUID) -> datetime:
+    """When somebody logs in who does it now; in the second of a sign-out everywhere the next second, see `logins`."""
+    instant: datetime = await held.fetchval(_LOGIN_INSTANT, person_id)
+    return instant
 
 
 async def first_people(held: Connection, kind: Kind, limit: int, *, keyring: Keyring) -> list[Person]:

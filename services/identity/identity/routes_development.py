@@ -1,6 +1,6 @@
 """Logging in as a fictitious person without a password. Not even routed in production (see `main.build`)."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID, uuid4
 
@@ -16,7 +16,7 @@ from identity.authorisations import authorisation_claims
 from identity.parameters import form_body, parse_form
 from identity.people import Grant, Person, access_claims, read_person
 from identity.provider import OpenIdProvider, Provider
-from identity.queries import find_account, find_person, first_people
+from identity.queries import find_account, find_person, first_people, login_instant
 from identity.routes_authorize import FORM_ENDED, enter, login_page, read_request
 from identity.signing import ACCESS_TOKEN_SECONDS
 from identity.texts import texts_of
@@ -77,9 +77,9 @@ async def development_token(body: DevelopmentTokenRequest, provider: Provider) -
     if body.audience not in provider.clients[CLIENT].audiences:
         raise Unprocessable(errors=[FieldError("没有这个服务", pointer="/audience")])
     person = await _get_person(provider, body.account)
-    grant = Grant(
-        id=uuid4(), client_id=CLIENT, audience=body.audience, scope="openid profile", auth_time=datetime.now(UTC)
-    )
+    async with connection(provider.pool) as held:
+        auth_time = await login_instant(held, person.id)
+    grant = Grant(id=uuid4(), client_id=CLIENT, audience=body.audience, scope="openid profile", auth_time=auth_time)
     claims = access_claims(person, grant, userinfo=provider.settings.audience, pairwise=provider.pairwise)
     return DevelopmentToken(access_token=provider.signer.access_token(claims))
 
