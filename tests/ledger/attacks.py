@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import asyncpg
@@ -10,7 +10,7 @@ from yijian_ledger.builder import TreeBuilder
 from yijian_ledger.checkpoints import Checkpoint, parse_checkpoint, sign_checkpoint
 from yijian_ledger.keys import PrivateKey, new_key
 from yijian_ledger.leaf import read_leaf
-from yijian_ledger.notes import parse_note
+from yijian_ledger.notes import parse_note, parse_signatures
 from yijian_ledger.tiles import WIDTH
 from yijian_ledger.tree_hash import SM3
 
@@ -159,8 +159,10 @@ async def flip_a_checkpoint(a: Attacker) -> None:
 
 async def back_date_a_cosignature(a: Attacker) -> None:
     (row,) = await a.session.fetch("SELECT size, line FROM ledger.cosignature ORDER BY size DESC LIMIT 1")
-    text = f"{row['line'][:-100]}{'A' if row['line'][-100] != 'A' else 'B'}{row['line'][-99:]}"
-    await a.session.execute("UPDATE ledger.cosignature SET line = $2 WHERE size = $1", row["size"], text)
+    (signature,) = parse_signatures(row["line"])
+    seconds = int.from_bytes(signature.raw[:8], "big") - a.chance.randrange(1, 10**6)
+    earlier = replace(signature, raw=seconds.to_bytes(8, "big") + signature.raw[8:])
+    await a.session.execute("UPDATE ledger.cosignature SET line = $2 WHERE size = $1", row["size"], earlier.line)
 
 
 async def rewrite_and_sign_with_another_key(a: Attacker) -> None:
