@@ -8,7 +8,7 @@ from yijian_common.database import Pool
 
 FRESH_SECONDS = 30
 
-# The state of a letter is written out so that the index of exactly these letters serves the question.
+# The states of a letter are written out so that the index of the letters that wait serves the question.
 _IS_OPEN = """
 SELECT t.as_of > clock_timestamp() - make_interval(secs => $1) AND NOT EXISTS (
     SELECT FROM dead_letter d WHERE d.consumer = 'approval.consents' AND d.state IN ('DEAD', 'REPLAY')

@@ -283,6 +283,13 @@ class TestWithdrawal:
         opened = [(i.kind, i.subject) for i in await service.parts.store.incidents()]
         assert ("withdrawal-unknown", str(unknown)) in opened
 
+    async def test_a_withdrawal_in_an_application_that_was_erased_concerns_nobody(self, service: Service):
+        application, _ = await submitted(service)
+        await service.parts.pool.execute("UPDATE application SET data_key = '' WHERE id = $1", application)
+        assert await told(service, withdrawn(application, "card-guardian", "FATHER")) == []
+        opened = [i.subject for i in await service.parts.store.incidents()]
+        assert str(application) not in opened
+
 
 async def _until_asked(service: Service, application: UUID, key: str) -> None:
     """Have the departments before this task decide, so that its own has been asked."""

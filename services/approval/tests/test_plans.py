@@ -25,6 +25,7 @@ from approval.actions.rectifications import (
 )
 from approval.actions.results import record_task_results
 from approval.application import TaskState, load
+from approval.consent_gate import ConsentGate
 from approval.forgetting import Forgetting
 from asyncpg.connection import LoggedQuery
 from yijian_common import pairwise
@@ -41,6 +42,7 @@ from yijian_contracts.events import (
     RectificationRequested,
     TaskAnswered,
     TaskReceived,
+    WithdrawalsToldUntil,
 )
 from yijian_examples.population import family
 from yijian_messaging import Message, Record
@@ -48,6 +50,7 @@ from yijian_messaging.postgres import PLANNER_SETTINGS
 from yijian_messaging.store import Move
 
 from .conftest import Service
+from .parents import FATHERS, answered, told, withdrawn
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
 
@@ -60,6 +63,7 @@ SMALL = {
     "life_event",
     "identity_key_sets",
     "erasure_unfinished",
+    "withdrawals_told",
 }
 ROWS = 50_000
 
@@ -84,15 +88,29 @@ async def round_of_everything(service: Service) -> list[Ran]:
 
     first, mother = await service.accepted()
     second, other = await service.accepted()
-    for path in ("", f"/{first}", f"/{first}/timeline?after=1"):
+    for path in ("", f"/{first}", f"/{first}/timeline?after=1", f"/{first}/consents"):
         answer = await service.client.get(f"/v1/applications{path}", headers=mother)
         assert answer.status_code == 200
     stranger = service.mother(20)
     assert (await service.client.get(f"/v1/applications/{first}", headers=stranger)).status_code == 404
+    third = UUID((await service.submit(next(service.families), authorised=False)).json()["id"])
+    await agree_and_take_back(service, third)
     await answers(service, first)
     assert (await service.client.post(f"/v1/applications/{second}/withdrawal", headers=other)).status_code == 200
     await loops(service)
     return list(_data_statements(ran))
+
+
+async def agree_and_take_back(service: Service, application_id: UUID) -> None:
+    """The father finds what waits for him and agrees; then it is withdrawn, and heard of."""
+    number = max(service.subjects)
+    father = service.father(number)
+    assert len((await service.client.get("/v1/consents/pending", headers=father)).json()) == 1
+    agreed = await answered(service, application_id, father, give=list(FATHERS))
+    assert agreed.status_code == 200, agreed.text
+    event = withdrawn(application_id, "card-guardian", "FATHER")
+    assert await told(service, event, WithdrawalsToldUntil(as_of=datetime.now(UTC))) == []
+    assert await ConsentGate(service.parts.pool)()
 
 
 async def answers(service: Service, application_id: UUID) -> None:

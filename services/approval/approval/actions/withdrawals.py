@@ -1,7 +1,9 @@
 """What follows of consents that were taken back at data-exchange, and how far such news has come."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
+from uuid import UUID
 
 from yijian_common.database import Connection
 from yijian_contracts.cloudevents import CloudEvent
@@ -24,28 +26,31 @@ async def carry_out_withdrawals(
     moment has been carried out when it commits. Returns the messages that name no consent that was asked for here.
     """
     at = datetime.now(UTC)
-    withdrawn = [m for m in messages if isinstance(m.content.data, ConsentWithdrawn)]
-    ids = {m.content.data.application_id for m in withdrawn if isinstance(m.content.data, ConsentWithdrawn)}
+    withdrawn = [(m, m.content.data) for m in messages if isinstance(m.content.data, ConsentWithdrawn)]
+    ids = {event.application_id for _, event in withdrawn}
     applications = await rows.lock_applications(transaction.connection, ids, effects.keyring) if ids else {}
     rejected = []
-    for message in withdrawn:
-        event = message.content.data
-        if not isinstance(event, ConsentWithdrawn):
-            continue
+    for message, event in withdrawn:
         held = applications.get(event.application_id)
         if held is None:
-            # Nothing can be sent of an application that is not there: it was erased, or is lost in a restored database.
-            summary = f"consent {event.consent_id} was withdrawn in an application that does not exist here"
-            await transaction.open_incident("withdrawal-unknown", str(event.application_id), summary)
             continue
         held.traceparent = message.traceparent or held.traceparent
         if not _take_back(held, event, at):
             rejected.append(Rejected(message, "the application asked nobody for this consent"))
+    await _report_unknown(transaction, ids - applications.keys())
     await effects.carry_out(transaction, [held for held in applications.values() if held.changed], at=at)
     told = [m.content.data.as_of for m in messages if isinstance(m.content.data, WithdrawalsToldUntil)]
     if told:
         await _note(transaction.connection, max(told))
     return rejected
+
+
+async def _report_unknown(transaction: Transaction[Connection], missing: AbstractSet[UUID]) -> None:
+    """Nothing can be sent of an application that is not there. Was it not erased, it is lost in a restored database."""
+    lost = missing - await rows.find_erased(transaction.connection, missing) if missing else missing
+    for application_id in lost:
+        summary = "a consent was withdrawn in an application that does not exist here"
+        await transaction.open_incident("withdrawal-unknown", str(application_id), summary)
 
 
 def _take_back(held: Held, event: ConsentWithdrawn, at: datetime) -> bool:

@@ -42,7 +42,6 @@ def upgrade() -> None:
         INSERT INTO withdrawals_told (as_of) VALUES ('-infinity');
 
         -- A withdrawal that could not be carried out holds back what rests on consents until somebody has looked.
-        CREATE INDEX dead_letter_withdrawals ON dead_letter (id)
-            WHERE consumer = 'approval.consents' AND state IN ('DEAD', 'REPLAY');
+        CREATE INDEX dead_letter_open ON dead_letter (consumer) WHERE state IN ('DEAD', 'REPLAY');
         """
     )
