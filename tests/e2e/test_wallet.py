@@ -132,10 +132,10 @@ async def test_what_was_granted_before_a_withdrawal_stands_in_the_wallet(city: C
 async def test_documents_wait_for_a_wallet_that_was_away(city: City):
     one = city.families.take()
     mother = city.resident(one.account)
-    await city.token(one.account)
+    application = await mother.apply(form_of(one))
     city.stop("identity")
     try:
-        await mother.wait_until_over(await mother.apply(form_of(one)))
+        await mother.wait_until_over(application)
     finally:
         city.start("identity")
     assert len(await documents(city, one.account, wanted=7)) == 7
