@@ -25,7 +25,6 @@ from yijian_messaging.store import Store, Unsent
 log = structlog.get_logger(__name__)
 
 FRESH_SECONDS = 1.0
-STALE_SECONDS = 5.0
 MAX_PAUSE = 5.0
 HOUSEKEEPING_SECONDS = 600.0
 PURGE_PAUSE = 0.1
@@ -120,13 +119,12 @@ class Relay:
         """Send the oldest rows; returns how many Kafka acknowledged."""
         if not self._shards:
             return 0
-        stale_at = time.monotonic() + STALE_SECONDS
         rows = await self._store.unsent(self._shards, self._tuning.relay_batch, open_gates=await self._gates.open())
         if not rows:
             return 0
         reach(FaultPoint.RELAY_BEFORE_SEND)
         try:
-            acknowledged = await self._produce(rows, stale_at=stale_at)
+            acknowledged = await self._produce(rows)
         except (*kafka.PRODUCER_LOST, TimeoutError, asyncio.CancelledError):
             # What became of the rows is unknown: they are sent again by a new producer, under the same ids.
             await self._discard_producer()
@@ -137,10 +135,9 @@ class Relay:
             metrics.SENT.labels(self._kafka.username or "relay").inc(len(acknowledged))
         return len(acknowledged)
 
-    async def _produce(self, rows: Sequence[Unsent], *, stale_at: float) -> list[Unsent]:
+    async def _produce(self, rows: Sequence[Unsent]) -> list[Unsent]:
         producer = await self._get_producer()
-        # However long the reading or connecting took, nothing is sent on the word of an old reading.
-        fresh_until = min(time.monotonic() + FRESH_SECONDS, stale_at)
+        fresh_until = time.monotonic() + FRESH_SECONDS
         refused: set[str] = set()
         sending: list[tuple[Unsent, asyncio.Future[Any]]] = []
         async with asyncio.timeout(self._tuning.send_timeout):
