@@ -16,14 +16,16 @@ import pytest
 from data_exchange.fsck import check
 from data_exchange.ledger import append
 from data_exchange.signer import Signer
+from data_exchange.witness_client import WitnessRefusesError
 from data_exchange.witnessing import Feeder, witness_objects
 from yijian_embedded.platform import Platform
-from yijian_ledger.checkpoints import Checkpoint, open_checkpoint
+from yijian_ledger.checkpoints import Checkpoint, open_checkpoint, sign_checkpoint
+from yijian_ledger.keys import KeyKind
 from yijian_ledger.proofs import verify_consistency, verify_inclusion
 from yijian_ledger.tree_hash import SM3
 from yijian_messaging.testing import wait_until
 
-from tests.ledger.scene import SERVICE, Scene, new_leaf, staged
+from tests.ledger.scene import ORIGIN, SERVICE, Scene, new_leaf, staged
 
 BATCH = 500
 WRITERS = 3
@@ -214,3 +216,32 @@ async def test_the_witness_is_fed_what_it_missed(platform: Platform, tmp_path: P
             await wait_until(hammer.is_covered, what="the cosignature to be had again")
             hammer.ids += [leaf.id for leaf in await scene.append(300)]
             await wait_until(hammer.is_covered, what="the next one")
+
+
+@pytest.mark.timeout(120)
+async def test_a_ledger_that_signs_with_sm2_is_witnessed_and_verified_as_well(platform: Platform, tmp_path: Path):
+    async with staged(platform, tmp_path, kind=KeyKind.SM2) as scene:
+        hammer = Hammer(scene)
+        async with signing(scene, "one"):
+            hammer.ids += [leaf.id for leaf in await scene.append(300)]
+            await wait_until(hammer.is_covered, what="the witness to cosign what SM2 signed")
+        result = await scene.audit()
+        assert result.findings == []
+        assert result.witnessed is not None
+        assert result.witnessed.size == 300
+
+
+@pytest.mark.timeout(120)
+async def test_two_histories_that_were_signed_are_found_even_when_the_true_one_is_shown(
+    platform: Platform, tmp_path: Path
+):
+    """The witness refuses the second one and keeps both signatures: nobody can deny them."""
+    async with staged(platform, tmp_path) as scene:
+        await scene.append(20)
+        await scene.sign()
+        await scene.cosign()
+        fork = sign_checkpoint(Checkpoint(ORIGIN, 20, SM3.leaf(b"another root")), scene.key)
+        with pytest.raises(WitnessRefusesError):
+            await scene.witness.add(20, [], fork)
+        (found,) = (await scene.audit()).findings
+        assert found.text == "the ledger signed two histories of 20 leaves; the witness has both"

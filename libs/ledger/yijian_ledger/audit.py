@@ -68,6 +68,7 @@ def audit(
     remembered = _remembered(memory, log, result)
     if witness is not None:
         result.witnessed = _ask_witness(witness, log, result)
+        _ask_for_misdeeds(witness, log, result)
     note = _read_head(fetch, log, witness, result)
     if note is None or result.checkpoint is None:
         return result
@@ -109,6 +110,20 @@ def _ask_witness(witness: Witnessing, log: PublicKey, result: Audit) -> Checkpoi
     else:
         return checkpoint
     return None
+
+
+def _ask_for_misdeeds(witness: Witnessing, log: PublicKey, result: Audit) -> None:
+    """Pairs of checkpoints that a witness of ours kept as proof; one that keeps none is asked no further."""
+    try:
+        kept = json.loads(witness.fetch("/misdeeds"))
+        pairs = [(told["cosigned"], told["refused"]) for told in kept if told["origin"] == log.name]
+        for pair in pairs:
+            first, second = (open_checkpoint(note, log)[0] for note in pair)
+            if first.size == second.size and first.root != second.root:
+                result.report(f"the ledger signed two histories of {first.size} leaves; the witness has both")
+    except (FetchError, NoteError, ValueError, KeyError, TypeError):
+        # Not part of the protocol, and no word of a witness is needed: both signatures are the ledger's own.
+        return
 
 
 def _read_head(fetch: Fetch, log: PublicKey, witness: Witnessing | None, result: Audit) -> Note | None:
