@@ -50,7 +50,8 @@ class JavaDepartment:
                 command, env=self._platform.environment(CODE) | settings, stdout=log, stderr=log
             )
         if ready:
-            wait_for(lambda: self.log().count("reading 12 partitions") > before, what="assignment")
+            # Whoever read here before is a member of the group until its session is over.
+            wait_for(lambda: self.log().count("reading 12 partitions") > before, what="assignment", within=90)
 
     def kill(self) -> None:
         """As a machine without power."""

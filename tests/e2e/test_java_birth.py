@@ -3,6 +3,7 @@
 `test_java_department.py` has the whole contract; here the real approval asks, and judges the answers.
 """
 
+import asyncio
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -10,6 +11,7 @@ import pytest
 from approval.application import TaskState
 from typer.testing import CliRunner
 from yijian_cli.main import app
+from yijian_contracts.cloudevents import decode
 from yijian_contracts.events import AnswerParts, ApplicationOutcome, TaskAnswered
 from yijian_embedded.java import compile_java
 from yijian_embedded.platform import Platform
@@ -19,7 +21,7 @@ from yijian_messaging.testing import wait_until
 
 from tests.e2e.broker import read_all
 from tests.e2e.city import City, Resident, states
-from tests.e2e.java_department import CODE, ENTRY, SOURCE, JavaDepartment, understood
+from tests.e2e.java_department import CODE, ENTRY, SOURCE, JavaDepartment
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -40,7 +42,7 @@ def java(running_platform: Platform, tmp_path_factory: pytest.TempPathFactory) -
 def answers(city: City, application: UUID) -> list[TaskAnswered]:
     """Everything that the department decided about this application, each time it said so."""
     records = read_all(city.platform.kafka_credentials("approval"), ENTRY.results_topic)
-    said = [understood(record).data for record in records if record.key == str(application).encode()]
+    said = [decode(r.headers, r.value).data for r in records if r.key == str(application).encode()]
     return [event for event in said if isinstance(event, TaskAnswered)]
 
 
@@ -79,7 +81,8 @@ async def test_asked_again_after_a_silence_it_answers_once(
 ):
     _, mother, application = await apply_until_asked(city, java)
     monkeypatch.setenv("YIJIAN_HOME", str(city.platform.home.folder))
-    sent = CliRunner().invoke(app, ["tasks", "resend", str(application), "--reason", "no answer"])
+    words = ["tasks", "resend", str(application), "--reason", "no answer"]
+    sent = await asyncio.to_thread(CliRunner().invoke, app, words)
     assert sent.exit_code == 0, sent.output
 
     async def twice() -> bool:
