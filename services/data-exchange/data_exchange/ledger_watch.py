@@ -12,6 +12,7 @@ from yijian_messaging import Store
 from data_exchange.ledger_state import LedgerState, read_state
 
 PAUSE_SECONDS: Final = 5.0
+ACQUIRE_SECONDS: Final = 2.0
 SUBJECT: Final = "ledger"
 
 LEAVES = Gauge("yijian_ledger_leaves", "Leaves of the ledger")
@@ -37,7 +38,7 @@ class LedgerWatch:
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
             try:
-                async with self._pool.acquire() as connection:
+                async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                     state = await read_state(connection)
                 await self._tell(state, datetime.now(UTC))
             except Exception as error:

@@ -27,6 +27,9 @@ SETTLE_SECONDS: Final = 0.1
 """What comes in together is signed together."""
 INTERVAL_SECONDS: Final = 0.75
 """From one checkpoint to the next under load; with a poll and the signing itself it stays below a second."""
+STANDBY_SECONDS: Final = 0.5
+"""How often whoever does not sign asks whether to take over."""
+ACQUIRE_SECONDS: Final = 2.0
 MAX_PAUSE: Final = 5.0
 BROKEN_PAUSE: Final = 10.0
 
@@ -86,6 +89,7 @@ class Signer:
                     pause = POLL_SECONDS
                 except LeaseLostError:
                     self._epoch = self._head = None
+                    self._renew_at = 0.0
                 except LedgerBroken as error:
                     await self._report(error)
                     pause = BROKEN_PAUSE
@@ -100,7 +104,7 @@ class Signer:
                 await _rest(stopping, pause)
         finally:
             with contextlib.suppress(Exception):
-                async with asyncio.timeout(2), self._pool.acquire() as connection:
+                async with asyncio.timeout(2), self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                     await signer_lease.release(connection, self._owner)
 
     async def _turn(self) -> None:
@@ -114,18 +118,18 @@ class Signer:
 
     async def _renew(self) -> None:
         now = time.monotonic()
-        if now < self._renew_at and self._epoch is not None:
+        if now < self._renew_at:
             return
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             epoch = await signer_lease.take(connection, self._owner, predecessors=self._predecessors)
         if epoch != self._epoch:
             self._head = None
         self._epoch, self._predecessors = epoch, None
-        self._renew_at = now + signer_lease.LEASE_SECONDS / 3
+        self._renew_at = now + (STANDBY_SECONDS if epoch is None else signer_lease.LEASE_SECONDS / 3)
 
     async def _open(self) -> None:
         """Begin: the tree must have the root that was signed last, and go on from what we and the witness saw."""
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             head = await read_head(connection, self._key, known=None)
             await require_continuation(connection, head, self._remembered)
             if self._objects is not None and (objection := await self._objects(connection, head.size)):
@@ -135,7 +139,7 @@ class Signer:
             await transaction.close_incident("ledger-broken", self._key.name, "the tables agree again")
 
     async def _is_due(self, head: Head) -> bool:
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             leaves = await connection.fetchval("SELECT coalesce(max(index) + 1, 0) FROM ledger.leaf")
         if leaves <= head.size:
             self._waiting_since = None

@@ -19,6 +19,7 @@ from data_exchange.witness_client import Elsewhere, WitnessAwayError, WitnessCli
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 0.2
+ACQUIRE_SECONDS: Final = 2.0
 AWAY_PAUSE: Final = 2.0
 MOST_PAUSE: Final = 15.0
 
@@ -72,7 +73,7 @@ class Feeder:
 
     async def _feed(self) -> None:
         """Send the latest checkpoint unless the witness has it."""
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             latest = await find_latest(connection)
             if self._size is None:
                 cosigned = await find_latest_cosigned(connection)
@@ -85,7 +86,7 @@ class Feeder:
             answer = await self._ask(latest, old=answer.size)
             if isinstance(answer, Elsewhere):
                 raise WitnessAwayError("its size changes while we ask")
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             await store_cosignature(connection, latest.size, answer.line)
         self._size = latest.size
         WITNESSED.set(latest.size)
@@ -95,7 +96,7 @@ class Feeder:
     async def _ask(self, latest: Signed, *, old: int) -> Signature | Elsewhere:
         if old > latest.size:
             raise WitnessRefusesError(f"it has seen {old} leaves and we have signed {latest.size}")
-        async with self._pool.acquire() as connection:
+        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             proof = await prove_consistency(connection, old, latest.size)
         return await self._witness.add(old, proof, latest.note)
 
