@@ -4,15 +4,27 @@ import json
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 from yijian_contracts.cloudevents import CloudEvent, decode, encode
 from yijian_contracts.departments import get_department
 from yijian_contracts.events import Event, TaskAnswered, TaskCancelled, TaskReceived, TaskRequested, TaskUnprocessable
+from yijian_embedded import kafka_access
+from yijian_embedded.credentials import KafkaCredentials
 from yijian_embedded.home import CHECKOUT
 from yijian_embedded.java import java_command
 from yijian_embedded.platform import Platform
@@ -183,3 +195,49 @@ def _commits(consumer: Consumer, places: list[TopicPartition]) -> bool:
             return False
         raise
     return True
+
+
+def expire(platform: Platform) -> None:
+    """As after eight days: no record of the tasks topic is left."""
+    admin = AdminClient(platform.kafka_admin.client_config())
+    partitions = admin.list_topics(ENTRY.tasks_topic, timeout=10).topics[ENTRY.tasks_topic].partitions
+    for future in admin.delete_records([TopicPartition(ENTRY.tasks_topic, p, OFFSET_END) for p in partitions]).values():
+        future.result()
+
+
+@contextmanager
+def silent_user(platform: Platform) -> Iterator[KafkaCredentials]:
+    """A user who may read the department's tasks, and say nothing."""
+    admin = AdminClient(platform.kafka_admin.client_config())
+    user = KafkaCredentials(
+        bootstrap=platform.kafka_admin.bootstrap, username=f"{ENTRY.principal}.mute", password=uuid4().hex
+    )
+    kafka_access.set_users(admin, {user.username: user.password})
+    rights = kafka_access.topic_access(ENTRY.tasks_topic, writers=[], readers=[user.username])
+    kafka_access.allow(admin, [*rights, _own_groups(user)])
+    kafka_access.wait_for_user(user)
+    yield user
+    anything: Any = None
+    everything = AclBindingFilter(
+        ResourceType.ANY,
+        anything,
+        ResourcePatternType.ANY,
+        f"User:{user.username}",
+        anything,
+        AclOperation.ANY,
+        AclPermissionType.ANY,
+    )
+    for future in admin.delete_acls([everything]).values():
+        future.result()
+
+
+def _own_groups(user: KafkaCredentials) -> AclBinding:
+    return AclBinding(
+        ResourceType.GROUP,
+        f"{ENTRY.principal}.",
+        ResourcePatternType.PREFIXED,
+        f"User:{user.username}",
+        "*",
+        AclOperation.READ,
+        AclPermissionType.ALLOW,
+    )

@@ -10,20 +10,9 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from confluent_kafka import OFFSET_END, TopicPartition
-from confluent_kafka.admin import (
-    AclBinding,
-    AclBindingFilter,
-    AclOperation,
-    AclPermissionType,
-    AdminClient,
-    ResourcePatternType,
-    ResourceType,
-)
 from pydantic import JsonValue
 from typer.testing import CliRunner, Result
 from yijian_cli.main import app
@@ -39,7 +28,6 @@ from yijian_contracts.events import (
     TaskUnprocessable,
 )
 from yijian_department.testing import cancellation, sample_task
-from yijian_embedded import kafka_access
 from yijian_embedded.credentials import KafkaCredentials
 from yijian_embedded.errors import PlatformError
 from yijian_embedded.java import compile_java
@@ -51,8 +39,10 @@ from tests.e2e.java_department import (
     SOURCE,
     Approval,
     JavaDepartment,
+    expire,
     headers_of,
     leave_behind,
+    silent_user,
     understood,
     wait_for,
 )
@@ -399,40 +389,8 @@ def test_killed_after_the_effect_and_before_the_answer_it_answers_the_same(
 
 @pytest.fixture
 def mute(platform: Platform) -> Iterator[KafkaCredentials]:
-    """A user who may read the department's tasks, and say nothing."""
-    admin = AdminClient(platform.kafka_admin.client_config())
-    user = KafkaCredentials(
-        bootstrap=platform.kafka_admin.bootstrap, username=f"{ENTRY.principal}.mute", password=uuid4().hex
-    )
-    kafka_access.set_users(admin, {user.username: user.password})
-    rights = kafka_access.topic_access(ENTRY.tasks_topic, writers=[], readers=[user.username])
-    kafka_access.allow(admin, [*rights, own_groups(user)])
-    kafka_access.wait_for_user(user)
-    yield user
-    anything: Any = None
-    everything = AclBindingFilter(
-        ResourceType.ANY,
-        anything,
-        ResourcePatternType.ANY,
-        f"User:{user.username}",
-        anything,
-        AclOperation.ANY,
-        AclPermissionType.ANY,
-    )
-    for future in admin.delete_acls([everything]).values():
-        future.result()
-
-
-def own_groups(user: KafkaCredentials) -> AclBinding:
-    return AclBinding(
-        ResourceType.GROUP,
-        f"{ENTRY.principal}.",
-        ResourcePatternType.PREFIXED,
-        f"User:{user.username}",
-        "*",
-        AclOperation.READ,
-        AclPermissionType.ALLOW,
-    )
+    with silent_user(platform) as user:
+        yield user
 
 
 def test_killed_again_and_again_under_load_each_task_has_one_effect_and_one_answer(
@@ -481,14 +439,6 @@ def test_after_a_long_silence_what_expired_is_asked_again_and_answered_once(
     approval.wait_for(answered, 2)
     assert approval.answer(answered) == first
     assert [program.effects().count(number) for number in numbers] == [1, 1]
-
-
-def expire(platform: Platform) -> None:
-    """As after eight days: no record of the tasks topic is left."""
-    admin = AdminClient(platform.kafka_admin.client_config())
-    partitions = admin.list_topics(ENTRY.tasks_topic, timeout=10).topics[ENTRY.tasks_topic].partitions
-    for future in admin.delete_records([TopicPartition(ENTRY.tasks_topic, p, OFFSET_END) for p in partitions]).values():
-        future.result()
 
 
 def test_a_journal_has_one_process(platform: Platform, classes: Path, program: JavaDepartment):
