@@ -39,6 +39,7 @@ class Wallets:
             account="a",
             name="某人",
             id_no=number,
+            mobile=None,
             real_name_level=RealNameLevel.L3,
             post=None,
         )
