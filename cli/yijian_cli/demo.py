@@ -19,6 +19,7 @@ from yijian_examples.records import Population
 from yijian_cli import pages, wording
 from yijian_cli.applications import api_for
 from yijian_cli.approval_api import ApprovalApi
+from yijian_cli.demo_loop import close_the_loop
 from yijian_cli.following import show_live
 from yijian_cli.output import console
 from yijian_cli.pace import PAUSE_S, unhurried
@@ -47,6 +48,8 @@ def demo(
             api, filled = _next_family(population)
             application = _show(api, filled)
         _tell(api, application)
+        if application.outcome == "ALL_GRANTED":
+            close_the_loop(platform, application, filled.account, out=_plain())
         _where_next(platform)
     if application.outcome != "ALL_GRANTED":
         raise PlatformError(f"Not every matter was granted: the reasons are above, the logs in {platform.home.logs}.")
@@ -101,7 +104,7 @@ def _show(api: ApprovalApi, filled: Filled) -> ApplicationOut:
 
 def _tell(api: ApprovalApi, application: ApplicationOut) -> None:
     """What came of it. Without a terminal the timeline was told already, and the table comes now."""
-    out = console if console.is_terminal else Console(width=WIDTH, highlight=False)
+    out = _plain()
     if not console.is_terminal:
         out.print(pages.progress_table(application))
     out.print(f"\n{wording.summary(application)}", style="bold green")
@@ -109,6 +112,11 @@ def _tell(api: ApprovalApi, application: ApplicationOut) -> None:
     if console.is_terminal:
         out.print(pages.timeline(TIMELINE, api.timeline(application.id), application))
     out.print(pages.disclosures(application, api.form_schema(application.life_event)))
+
+
+def _plain() -> Console:
+    """Where tables go: without a terminal nobody's width is known, so they get one."""
+    return console if console.is_terminal else Console(width=WIDTH, highlight=False)
 
 
 def _say(text: str, style: str = "") -> None:

@@ -220,6 +220,13 @@ class Resident:
         url = f"{self.city.platform.url('approval')}/v1{path}"
         return await self.city.http.request(method, url, headers=headers, **options)
 
+    async def at(self, service: str, method: str, path: str, **options: Any) -> httpx.Response:
+        """A request to another service than approval."""
+        token = await self.city.token(self.account, service)
+        headers = {"Authorization": f"Bearer {token}", **options.pop("headers", {})}
+        url = f"{self.city.platform.url(service)}/v1{path}"
+        return await self.city.http.request(method, url, headers=headers, **options)
+
     async def submit(
         self, form: Mapping[str, Any], *, key: str | None = None, authorised: bool = True
     ) -> httpx.Response:
