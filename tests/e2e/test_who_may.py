@@ -1,12 +1,15 @@
 """Whose application it is: everybody else finds nothing there, and without a good token nobody finds anything."""
 
+import json
 import time
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from identity.signing import Signer, load_signer
+from joserfc import jws
 from joserfc.jwk import ECKey
 from yijian_common.crypto import Keyring
 from yijian_common.database import open_pool
@@ -78,7 +81,6 @@ async def test_without_a_good_token_nothing_is_answered(city: City):
     good = await city.token(one.account)
     signer = await _signer(city)
     claims = {"sub": "somebody", "aud": "approval", "client_id": "yijian-app", "kind": "CITIZEN", "scope": "openid"}
-    forger = Signer(signer.issuer, ECKey.generate_key("P-256", auto_kid=True), b"", {})
     now = int(time.time())
     bad = {
         "none": None,
@@ -87,7 +89,7 @@ async def test_without_a_good_token_nothing_is_answered(city: City):
         "another service's": f"Bearer {await city.token(one.account, 'department.health')}",
         "expired": f"Bearer {signer.access_token({**claims, 'iat': now - 600, 'exp': now - 60})}",
         "another issuer's": f"Bearer {signer.access_token({**claims, 'iss': 'http://127.0.0.1:1'})}",
-        "forged": f"Bearer {forger.access_token(claims)}",
+        "forged": f"Bearer {_forged({**claims, 'iss': signer.issuer, 'iat': now, 'exp': now + 60, 'jti': uuid4().hex})}",
         "changed": f"Bearer {good[:-6]}AAAAAA",
     }
     new = ("POST", "/applications", {"json": {}, "headers": {"Idempotency-Key": uuid4().hex}})
@@ -124,6 +126,13 @@ async def _anonymous(
     headers = {**options.get("headers", {}), **({"Authorization": authorization} if authorization else {})}
     url = f"{city.platform.url('approval')}/v1{path}"
     return await city.http.request(method, url, json=options.get("json"), headers=headers)
+
+
+def _forged(claims: dict[str, Any]) -> str:
+    """A token that is right in everything but whose key signed it."""
+    key = ECKey.generate_key("P-256", auto_kid=True)
+    header = {"alg": "ES256", "typ": "at+jwt", "kid": key.kid}
+    return jws.serialize_compact(header, json.dumps(claims), key, algorithms=["ES256"])
 
 
 async def _signer(city: City) -> Signer:
