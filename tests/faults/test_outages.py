@@ -3,11 +3,13 @@
 import asyncio
 import time
 from collections import defaultdict
+from datetime import datetime
+from uuid import UUID
 
 import pytest
 from yijian_contracts.cloudevents import decode
-from yijian_contracts.events import ApplicationProgressed
-from yijian_contracts.topics import APPLICATIONS
+from yijian_contracts.events import DataDisclosed
+from yijian_contracts.topics import DISCLOSURES
 from yijian_embedded import kafka
 from yijian_embedded.platform import Platform
 
@@ -20,18 +22,14 @@ STOPPED_WITHIN_S = 15
 
 
 def in_order(births: Births) -> None:
-    """However often something was sent again: what was sent for the first time came in the order of its versions."""
-    seen: dict[str, list[int]] = defaultdict(list)
-    for record in read_all(births.city.platform.kafka_credentials("approval"), APPLICATIONS):
+    """However often something was sent again: what was sent for the first time came in the order in which it arose."""
+    seen: dict[str, dict[UUID, datetime]] = defaultdict(dict)
+    for record in read_all(births.city.platform.kafka_credentials("data-exchange"), DISCLOSURES):
         event = decode(record.headers, record.value).data
-        if (
-            isinstance(event, ApplicationProgressed)
-            and event.application_id in births.accepted
-            and event.version not in seen[event.key]
-        ):
-            seen[event.key].append(event.version)
+        if isinstance(event, DataDisclosed) and event.application_id in births.accepted:
+            seen[event.key].setdefault(event.task_id, event.disclosed_at)
     assert len(seen) == len(births.accepted)
-    assert all(versions == sorted(versions) for versions in seen.values())
+    assert all(len(told) > 1 and list(told.values()) == sorted(told.values()) for told in seen.values())
 
 
 def restart(platform: Platform, *, hard: bool) -> None:

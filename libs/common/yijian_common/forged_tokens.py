@@ -91,7 +91,7 @@ def _with_another_algorithm(issuer: Issuer, claims: Mapping[str, Any]) -> dict[s
 def _with_a_key_of_their_own(issuer: Issuer, claims: Mapping[str, Any]) -> dict[str, str]:
     own = ECKey.generate_key("P-256")
     public = own.as_dict(private=False)
-    brought = {
+    brought: dict[str, dict[str, Any]] = {
         "jwk": {"jwk": public},
         "jku": {"jku": "https://evil.example/jwks"},
         "x5u": {"x5u": "https://evil.example/cert.pem"},

@@ -1,5 +1,7 @@
 """A process's settings as the messaging library takes them."""
 
+from dataclasses import replace
+
 from yijian_messaging.settings import KafkaSettings as Connection
 from yijian_messaging.settings import Tuning
 
@@ -18,6 +20,11 @@ def kafka_connection(settings: KafkaSettings) -> Connection:
     )
 
 
+# What is written down, filed or counted may come a moment later, and costs less by the batch.
+UNHURRIED_BYTES = 512 * 1024
+UNHURRIED_SECONDS = 0.2
+
+
 def tuning(settings: KafkaSettings) -> Tuning:
     """How many messages a transaction and a send take."""
     return Tuning(
@@ -25,3 +32,8 @@ def tuning(settings: KafkaSettings) -> Tuning:
         relay_batch=settings.relay_batch,
         commit_each_batch=settings.commit_each_batch,
     )
+
+
+def unhurried(tuned: Tuning) -> Tuning:
+    """The same for a consumer that nobody waits for."""
+    return replace(tuned, fetch_bytes=UNHURRIED_BYTES, fetch_wait=UNHURRIED_SECONDS)

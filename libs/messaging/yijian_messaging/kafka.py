@@ -87,7 +87,8 @@ def build_consumer(settings: KafkaSettings, tuning: Tuning, *, group: str) -> AI
         heartbeat_interval_ms=int(tuning.session_timeout * 1000 / 5),
         rebalance_timeout_ms=60_000,
         max_poll_interval_ms=300_000,
-        fetch_max_wait_ms=500,
+        fetch_min_bytes=tuning.fetch_bytes,
+        fetch_max_wait_ms=int(tuning.fetch_wait * 1000),
         max_poll_records=tuning.batch_records,
     )
 

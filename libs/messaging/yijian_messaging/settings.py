@@ -23,6 +23,9 @@ class KafkaSettings:
 class Tuning:
     """Sizes and times of the loops; the defaults are for production. Times are seconds.
 
+    A consumer asks Kafka for at least `fetch_bytes` and waits for them up to `fetch_wait`: what nobody waits for is
+    read in fewer and larger batches, each of which is a transaction.
+
     With `batch_records` and `relay_batch` of one and `commit_each_batch`, the same code runs a transaction, a produce
     and an offset commit per message: the yardstick of the benchmark.
     """
@@ -38,6 +41,8 @@ class Tuning:
     send_timeout: float = 15.0
     watchdog: float = 60.0
     session_timeout: float = 20.0
+    fetch_bytes: int = 1
+    fetch_wait: float = 0.5
 
 
 PRODUCTION = Tuning()

@@ -9,11 +9,13 @@ from yijian_common.crypto import DataKey, Keyring
 from yijian_common.database import Connection
 from yijian_contracts.cloudevents import encode
 from yijian_contracts.events import (
+    MOST_PROGRESSED,
     ApplicationOutcome,
-    ApplicationProgressed,
+    ApplicationsProgressed,
     ApplicationWithdrawn,
     DataDisclosed,
     Event,
+    Progressed,
     TaskCancelled,
     TaskRequested,
 )
@@ -134,7 +136,7 @@ class Effects:
             await transaction.open_incident(incident.kind, incident.subject, incident.summary)
         if work.unsent:
             await transaction.cancel_unsent(work.unsent)
-        await transaction.publish(work.messages)
+        await transaction.publish([*work.messages, *_hints(changed, at)])
 
     async def _missing_forms(
         self, connection: Connection, changed: Sequence[Held], given: Mapping[tuple[UUID, int], Form]
@@ -191,9 +193,6 @@ class Effects:
                     work.over.append(application.id)
                 case OpenIncident():
                     work.incidents.append(effect)
-        work.say(
-            ApplicationProgressed(application_id=application.id, version=application.version, progressed_at=at), held
-        )
 
     def _change_consent(
         self, held: Held, change: ChangeConsent, life_event: LifeEvent, work: _Work, at: datetime
@@ -244,6 +243,13 @@ class Effects:
             if holder != application_id:
                 summary = f"applications {holder} and {application_id} were given the same certificate number"
                 await transaction.open_incident("claim-taken", str(application_id), summary)
+
+
+def _hints(changed: Sequence[Held], at: datetime) -> list[Outgoing]:
+    """That these applications moved, for whoever watches one."""
+    moved = [Progressed(application_id=h.application.id, version=h.application.version) for h in changed]
+    batches = (tuple(moved[first : first + MOST_PROGRESSED]) for first in range(0, len(moved), MOST_PROGRESSED))
+    return [outgoing(ApplicationsProgressed(moved=batch, progressed_at=at), None) for batch in batches]
 
 
 async def _insert_disclosures(connection: Connection, disclosures: Sequence[_DisclosureRow]) -> None:

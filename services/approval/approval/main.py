@@ -14,7 +14,7 @@ from yijian_common.crypto import KeyFileError, Keyring
 from yijian_common.ended_sessions import EndedSessions
 from yijian_common.idempotency import IdempotencyPurge
 from yijian_common.key_sets import PostgresKeySetStore
-from yijian_common.messages import kafka_connection, tuning
+from yijian_common.messages import kafka_connection, tuning, unhurried
 from yijian_common.process import StartError, run
 from yijian_common.sealer import KeyringSealer
 from yijian_common.settings import Role, load_settings
@@ -90,7 +90,7 @@ async def build(settings: ApprovalSettings, stack: AsyncExitStack) -> tuple[Fast
         tuned = tuning(settings)
         components += [
             results_consumer(store, effects=effects, kafka=kafka, tuning=tuned),
-            checkpoints_consumer(store, kafka=kafka, tuning=tuned),
+            checkpoints_consumer(store, kafka=kafka, tuning=unhurried(tuned)),
             consents_consumer(store, effects=effects, kafka=kafka, tuning=tuned),
             rectifications_consumer(store, effects=effects, kafka=kafka, tuning=tuned),
             erasures_consumer(store, effects=effects, keys=keys, kafka=kafka, tuning=tuned),

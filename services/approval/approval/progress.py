@@ -7,11 +7,13 @@ away, and an application seen by one process only is seen by all.
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from uuid import UUID
 
 import structlog
 from aiokafka.errors import KafkaError
+from yijian_contracts.cloudevents import UndecodableError, decode
+from yijian_contracts.events import ApplicationsProgressed
 from yijian_contracts.topics import APPLICATIONS
 from yijian_messaging import KafkaSettings
 from yijian_messaging.kafka import build_tail, discard_consumer
@@ -19,6 +21,8 @@ from yijian_messaging.kafka import build_tail, discard_consumer
 log = structlog.get_logger(__name__)
 
 LOOK_AGAIN_SECONDS = 15.0
+TYPE_HEADER, APPLICATIONS_PROGRESSED = "ce_type", ApplicationsProgressed.full_type().encode()
+Headers = Sequence[tuple[str, bytes]]
 
 
 class Progress:
@@ -79,11 +83,16 @@ class Progress:
                 if self._watchers:
                     for records in polled.values():
                         for record in records:
-                            self._wake(record.key)
+                            self._wake(record.headers, record.value)
         finally:
             await discard_consumer(consumer)
 
-    def _wake(self, key: bytes | None) -> None:
-        with contextlib.suppress(ValueError):
-            for changed in self._watchers.get(UUID((key or b"").decode()), ()):
-                changed.set()
+    def _wake(self, headers: Headers, value: bytes | None) -> None:
+        if (TYPE_HEADER, APPLICATIONS_PROGRESSED) not in headers:
+            return
+        with contextlib.suppress(UndecodableError):
+            event = decode(headers, value).data
+            if isinstance(event, ApplicationsProgressed):
+                for moved in event.moved:
+                    for changed in self._watchers.get(moved.application_id, ()):
+                        changed.set()

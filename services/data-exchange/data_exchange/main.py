@@ -14,7 +14,7 @@ from yijian_common.crypto import KeyFileError, Keyring
 from yijian_common.ended_sessions import EndedSessions
 from yijian_common.idempotency import IdempotencyPurge
 from yijian_common.key_sets import PostgresKeySetStore
-from yijian_common.messages import kafka_connection, tuning
+from yijian_common.messages import kafka_connection, tuning, unhurried
 from yijian_common.process import StartError, run
 from yijian_common.sealer import KeyringSealer
 from yijian_common.settings import Role, load_settings
@@ -63,9 +63,9 @@ async def build(settings: DataExchangeSettings, stack: AsyncExitStack) -> tuple[
         components += [verifier, ended]
     if settings.plays(Role.WORKER):
         components += [
-            disclosures_consumer(store, keyring=keyring, kafka=kafka, tuning=tuning(settings)),
-            consents_consumer(store, keyring=keyring, kafka=kafka, tuning=tuning(settings)),
-            erasures_consumer(store, keyring=keyring, kafka=kafka, tuning=tuning(settings)),
+            disclosures_consumer(store, keyring=keyring, kafka=kafka, tuning=unhurried(tuning(settings))),
+            consents_consumer(store, keyring=keyring, kafka=kafka, tuning=unhurried(tuning(settings))),
+            erasures_consumer(store, keyring=keyring, kafka=kafka, tuning=unhurried(tuning(settings))),
             WithdrawalsTold(store),
             *await _signing(settings, store, pool, stack),
             LedgerWatch(store, pool),

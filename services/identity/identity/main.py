@@ -12,7 +12,7 @@ from yijian_common.app import create_app
 from yijian_common.crypto import KeyFileError, Keyring
 from yijian_common.database import Pool
 from yijian_common.idempotency import IdempotencyPurge
-from yijian_common.messages import kafka_connection, tuning
+from yijian_common.messages import kafka_connection, tuning, unhurried
 from yijian_common.pairwise import read_keys
 from yijian_common.process import Parts, StartError, run
 from yijian_common.sealer import KeyringSealer
@@ -70,7 +70,9 @@ def components(provider: OpenIdProvider, http: httpx.AsyncClient) -> list[Compon
         if settings.sms_url is not None:
             running.append(TextSender(provider.pool, provider.keyring, url=settings.sms_url, http=http))
         running.append(
-            documents_consumer(provider.store, keyring=provider.keyring, kafka=kafka, tuning=tuning(settings))
+            documents_consumer(
+                provider.store, keyring=provider.keyring, kafka=kafka, tuning=unhurried(tuning(settings))
+            )
         )
     if settings.plays(Role.RELAY):
         running.append(Relay(store=provider.store, kafka=kafka, tuning=tuning(settings)))

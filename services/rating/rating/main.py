@@ -13,7 +13,7 @@ from yijian_common.crypto import Keyring
 from yijian_common.ended_sessions import EndedSessions
 from yijian_common.idempotency import IdempotencyPurge
 from yijian_common.key_sets import PostgresKeySetStore
-from yijian_common.messages import kafka_connection, tuning
+from yijian_common.messages import kafka_connection, tuning, unhurried
 from yijian_common.process import StartError, run
 from yijian_common.sealer import KeyringSealer
 from yijian_common.settings import Role, load_settings
@@ -56,7 +56,7 @@ async def build(settings: RatingSettings, stack: AsyncExitStack) -> tuple[FastAP
         components += [ended, verifier]
     if settings.plays(Role.WORKER):
         components += [
-            events_consumer(store, carrier=carrier, kafka=kafka, tuning=tuning(settings)),
+            events_consumer(store, carrier=carrier, kafka=kafka, tuning=unhurried(tuning(settings))),
             Clock(store, carrier),
             IdempotencyPurge(pool),
         ]

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from rating.consumers import decode_event
 from yijian_contracts.cloudevents import UndecodableError, encode
-from yijian_contracts.events import ApplicationProgressed
+from yijian_contracts.events import ApplicationsProgressed, Progressed
 from yijian_contracts.topics import ERASURES
 from yijian_contracts.working_days import add_working_days
 from yijian_messaging import Record
@@ -48,7 +48,8 @@ async def test_an_application_that_no_department_decided_invites_nobody(service:
 
 
 async def test_what_is_for_others_on_the_topic_is_passed_over(service: Service):
-    progressed = ApplicationProgressed(application_id=uuid4(), version=3, progressed_at=datetime.now(UTC))
+    moved = (Progressed(application_id=uuid4(), version=3),)
+    progressed = ApplicationsProgressed(moved=moved, progressed_at=datetime.now(UTC))
     assert service._on_the_wire(progressed) is None
     assert service._on_the_wire(completed(service.subject("mother"), handling())) is not None
 

@@ -1,14 +1,16 @@
 """The events: past-tense facts, each with its type, topic and key on the class, grouped by what they are about."""
 
 from yijian_contracts.events.applications import (
+    MOST_PROGRESSED,
     ApplicationCompleted,
     ApplicationOutcome,
-    ApplicationProgressed,
+    ApplicationsProgressed,
     ApplicationSubmitted,
     ApplicationWithdrawn,
     CompletedParts,
     Handling,
     HandlingOutcome,
+    Progressed,
 )
 from yijian_contracts.events.base import Basis, CaseEvent, Code, Event, Part, PersonRef, Pointer, Sentence
 from yijian_contracts.events.consents import (
@@ -63,13 +65,14 @@ __all__ = [
     "EVENTS",
     "MOST_CORRECTIONS",
     "MOST_COVERED",
+    "MOST_PROGRESSED",
     "RECTIFICATION",
     "AnswerParts",
     "ApplicationCompleted",
     "ApplicationOutcome",
-    "ApplicationProgressed",
     "ApplicationSubmitted",
     "ApplicationWithdrawn",
+    "ApplicationsProgressed",
     "Basis",
     "CaseEvent",
     "CheckpointSigned",
@@ -100,6 +103,7 @@ __all__ = [
     "PersonErased",
     "PersonRef",
     "Pointer",
+    "Progressed",
     "ReceivedStatus",
     "RectificationAnswered",
     "RectificationParts",
@@ -125,7 +129,7 @@ EVENTS: tuple[type[Event], ...] = (
     TaskAnswered,
     TaskUnprocessable,
     ApplicationSubmitted,
-    ApplicationProgressed,
+    ApplicationsProgressed,
     ApplicationCompleted,
     ApplicationWithdrawn,
     ConsentGiven,

@@ -5,8 +5,10 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from yijian_contracts.events.base import CaseEvent, Code, Part, Sentence
+from yijian_contracts.events.base import CaseEvent, Code, Event, Part, Sentence
 from yijian_contracts.topics import APPLICATIONS
+
+MOST_PROGRESSED = 1000
 
 
 class _ApplicationEvent(CaseEvent):
@@ -29,17 +31,32 @@ class ApplicationSubmitted(_ApplicationEvent):
         return self.derive_id(self.application_id)
 
 
-class ApplicationProgressed(_ApplicationEvent):
-    """The application's state moved to `version`: a hint to look again; what changed is asked of approval."""
+class Progressed(Part):
+    """An application and the version that its state moved to."""
 
-    TYPE = "gov.city.approval.application-progressed"
-
+    application_id: UUID
     version: int = Field(ge=1)
+
+
+class ApplicationsProgressed(Event):
+    """The states of these applications moved together: hints to look again; what changed is asked of approval.
+
+    One for all that one transaction changed, so hints about one application may come in any order.
+    """
+
+    TYPE = "gov.city.approval.applications-progressed"
+    TOPIC = APPLICATIONS
+
+    moved: tuple[Progressed, ...] = Field(min_length=1, max_length=MOST_PROGRESSED)
     progressed_at: AwareDatetime
 
     @property
+    def key(self) -> str:
+        return str(self.moved[0].application_id)
+
+    @property
     def event_id(self) -> UUID:
-        return self.derive_id(self.application_id, self.version)
+        return self.derive_id(self.key, *(f"{each.application_id}:{each.version}" for each in self.moved))
 
 
 class ApplicationOutcome(StrEnum):
