@@ -23,6 +23,8 @@ def kafka_connection(settings: KafkaSettings) -> Connection:
 # What is written down, filed or counted may come a moment later, and costs less by the batch.
 UNHURRIED_BYTES = 512 * 1024
 UNHURRIED_SECONDS = 0.2
+# What this very process commits is sent at once; this is how long other processes' commits may lie.
+UNHURRIED_POLL_SECONDS = 0.2
 
 
 def tuning(settings: KafkaSettings) -> Tuning:
@@ -35,5 +37,5 @@ def tuning(settings: KafkaSettings) -> Tuning:
 
 
 def unhurried(tuned: Tuning) -> Tuning:
-    """The same for a consumer that nobody waits for."""
-    return replace(tuned, fetch_bytes=UNHURRIED_BYTES, fetch_wait=UNHURRIED_SECONDS)
+    """The same for a consumer, or a relay, that nobody waits for."""
+    return replace(tuned, fetch_bytes=UNHURRIED_BYTES, fetch_wait=UNHURRIED_SECONDS, relay_poll=UNHURRIED_POLL_SECONDS)

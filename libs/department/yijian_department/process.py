@@ -16,7 +16,7 @@ from yijian_common.app import create_app
 from yijian_common.auth import FileKeySetStore, TokenVerifier
 from yijian_common.crypto import KeyFileError, Keyring
 from yijian_common.errors import Problem, ServiceUnavailable
-from yijian_common.messages import kafka_connection, tuning
+from yijian_common.messages import kafka_connection, tuning, unhurried
 from yijian_common.settings import ProcessSettings, Role, ServiceSettings, load_settings
 from yijian_contracts.cloudevents import UndecodableError, decode
 from yijian_contracts.events import TaskCancelled, TaskRequested
@@ -88,7 +88,9 @@ async def build(
     if settings.plays(Role.WORKER):
         components += [_consumer(office, settings), office.scheduler]
     if settings.plays(Role.RELAY):
-        components.append(Relay(store=office.store, kafka=kafka_connection(settings), tuning=tuning(settings)))
+        components.append(
+            Relay(store=office.store, kafka=kafka_connection(settings), tuning=unhurried(tuning(settings)))
+        )
     tokens = await _token_verifier(settings, stack)
     if tokens is not None:
         components.append(tokens)

@@ -68,6 +68,8 @@ class Relay:
             while not stopping.is_set():
                 try:
                     await self._renew()
+                    # Before reading: what is committed while we read wakes us again.
+                    self._work.clear()
                     sent = await self._send_some()
                     self._problem = None
                     pause = 0.1
@@ -85,7 +87,6 @@ class Relay:
 
     async def _idle(self, stopping: asyncio.Event) -> None:
         """Wait for a commit of this process; others' commits are found by polling."""
-        self._work.clear()
         stop = asyncio.ensure_future(stopping.wait())
         work = asyncio.ensure_future(self._work.wait())
         _, waiting = await asyncio.wait(

@@ -72,7 +72,7 @@ async def build(settings: DataExchangeSettings, stack: AsyncExitStack) -> tuple[
             IdempotencyPurge(pool),
         ]
     if settings.plays(Role.RELAY):
-        components.append(Relay(store=store, kafka=kafka, tuning=tuning(settings)))
+        components.append(Relay(store=store, kafka=kafka, tuning=unhurried(tuning(settings))))
     return app, components
 
 

@@ -75,7 +75,7 @@ def components(provider: OpenIdProvider, http: httpx.AsyncClient) -> list[Compon
             )
         )
     if settings.plays(Role.RELAY):
-        running.append(Relay(store=provider.store, kafka=kafka, tuning=tuning(settings)))
+        running.append(Relay(store=provider.store, kafka=kafka, tuning=unhurried(tuning(settings))))
     return running
 
 

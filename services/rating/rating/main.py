@@ -61,7 +61,7 @@ async def build(settings: RatingSettings, stack: AsyncExitStack) -> tuple[FastAP
             IdempotencyPurge(pool),
         ]
     if settings.plays(Role.RELAY):
-        components.append(Relay(store=store, kafka=kafka, tuning=tuning(settings)))
+        components.append(Relay(store=store, kafka=kafka, tuning=unhurried(tuning(settings))))
     return app, components
 
 
