@@ -4,8 +4,9 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 
-from yijian_contracts.events import ConsentedField
+from yijian_contracts.events import ConsentedField, ConsentText
 
 from approval.definition import APPLICANT, GUARDIANS, ConsentDefinition, LifeEventDefinition
 from approval.matters import Matter
@@ -33,6 +34,19 @@ class Consentable:
     def for_children(self) -> bool:
         """Whether its givers speak as guardians."""
         return GUARDIANS in self.givers
+
+    @cached_property
+    def told(self) -> ConsentText:
+        """What is told of it when somebody agrees. Thousands agree to the same: it is kept."""
+        return ConsentText(
+            basis=self.basis,
+            version=self.version,
+            text=self.text,
+            text_digest=self.digest,
+            purpose=self.purpose,
+            for_children=self.for_children,
+            fields=self.fields,
+        )
 
     def givers_among(self, roles: Sequence[str], applicant: str) -> tuple[str, ...]:
         """Who of these roles is asked; if none of its givers takes part, it is whoever applies."""

@@ -22,7 +22,7 @@ from yijian_contracts.events import (
 from yijian_messaging import Outgoing, Transaction
 
 from approval import rows, telling
-from approval.application import ConsentState, Task
+from approval.application import Task
 from approval.claims import claim_values_of_answer
 from approval.consent_rows import Change, update_consents
 from approval.coverage import Coverage
@@ -174,8 +174,6 @@ class Effects:
                     self._request(held, task, life_event, forms[application.id, task.form_revision], work, again=again)
                 case CancelTask(task=task, reason=reason):
                     self._cancel(held, task, reason, work, at)
-                case ChangeConsent():
-                    self._change_consent(held, effect, life_event, work, at)
                 case Complete():
                     work.say(telling.application_completed(held, life_event), held)
                     work.next_looks[application.id] = None
@@ -193,14 +191,15 @@ class Effects:
                     work.over.append(application.id)
                 case OpenIncident():
                     work.incidents.append(effect)
+        self._tell_consents(held, life_event, work, at)
 
-    def _change_consent(
-        self, held: Held, change: ChangeConsent, life_event: LifeEvent, work: _Work, at: datetime
-    ) -> None:
-        work.consents.append((held.application.id, change))
+    def _tell_consents(self, held: Held, life_event: LifeEvent, work: _Work, at: datetime) -> None:
+        changes = [(held.application.id, effect) for effect in held.effects if isinstance(effect, ChangeConsent)]
+        if not changes:
+            return
+        work.consents += changes
         work.next_looks[held.application.id] = next_look(held.application, at)
-        if change.consent.state is ConsentState.GIVEN and change.means is not None:
-            given = telling.consent_given(held, change.consent, life_event, means=change.means, at=at)
+        for given in telling.consents_given(held, life_event, at=at):
             work.say(given, held)
 
     def _request(self, held: Held, task: Task, life_event: LifeEvent, form: Form, work: _Work, *, again: bool) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from yijian_contracts.departments import get_department
-from yijian_contracts.events import ConsentedField, ConsentGiven
+from yijian_contracts.events import ConsentedField, GivenConsent
 
 from approval.application import Application, ConsentState, Task, TaskState
 from approval.consent_rows import ConsentRow
@@ -70,7 +70,7 @@ def consents(
 def _consent(row: ConsentRow, application: Application, life_event: LifeEvent, *, mine: bool) -> ConsentOut:
     asked = life_event.consents[row.basis]
     return ConsentOut(
-        id=ConsentGiven.id_for(application.id, row.basis, row.giver),
+        id=GivenConsent.id_for(application.id, row.basis, row.giver),
         basis=row.basis,
         version=asked.version,
         purpose=asked.purpose,

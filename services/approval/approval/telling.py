@@ -9,11 +9,12 @@ from yijian_contracts.departments import get_department
 from yijian_contracts.events import (
     ApplicationCompleted,
     CompletedParts,
-    ConsentGiven,
     ConsentMeans,
+    ConsentsGiven,
     DataDisclosed,
     DocumentIssued,
     DocumentOwner,
+    GivenConsent,
     Handling,
     HandlingOutcome,
     IssuedParts,
@@ -28,7 +29,7 @@ from approval.application import Application, Consent, Decision, Task, TaskState
 from approval.claims import Parties, parties
 from approval.definition import CHILD, DocumentDefinition
 from approval.disclosure import Disclosure
-from approval.engine import task_id
+from approval.engine import ChangeConsent, task_id
 from approval.life_event import LifeEvent
 from approval.matters import Matter
 from approval.rows import Document, Form, Held
@@ -73,28 +74,33 @@ def _asked_at(application: Application, task: Task) -> datetime:
     return task.requested_at or application.submitted_at
 
 
-def consent_given(
-    held: Held, consent: Consent, life_event: LifeEvent, *, means: ConsentMeans, at: datetime
-) -> ConsentGiven:
-    asked = life_event.consents[consent.basis]
+def consents_given(held: Held, life_event: LifeEvent, *, at: datetime) -> Iterator[ConsentsGiven]:
+    """What was just agreed to: an event for each giver and means."""
+    application = held.application
+    given: dict[tuple[str, ConsentMeans], list[GivenConsent]] = {}
+    for effect in held.effects:
+        if isinstance(effect, ChangeConsent) and effect.means is not None:
+            giver = effect.consent.giver
+            given.setdefault((giver, effect.means), []).append(_given(application.id, effect.consent, life_event))
+    for (giver, means), consents in given.items():
+        yield ConsentsGiven(
+            application_id=application.id,
+            life_event=application.life_event,
+            giver=giver,
+            giver_ref=next(person.ref for person in held.people if person.role == giver),
+            means=means,
+            given_at=at,
+            consents=tuple(consents),
+        )
+
+
+def _given(application_id: UUID, consent: Consent, life_event: LifeEvent) -> GivenConsent:
     if consent.until is None:
         raise AssertionError("given without a term")
-    return ConsentGiven(
-        application_id=held.application.id,
-        consent_id=ConsentGiven.id_for(held.application.id, consent.basis, consent.giver),
-        life_event=held.application.life_event,
-        basis=consent.basis,
-        version=asked.version,
-        text=asked.text,
-        text_digest=asked.digest,
-        purpose=asked.purpose,
-        giver=consent.giver,
-        giver_ref=next(person.ref for person in held.people if person.role == consent.giver),
-        for_children=asked.for_children,
-        fields=asked.fields,
-        means=means,
-        given_at=at,
+    return GivenConsent(
+        consent_id=GivenConsent.id_for(application_id, consent.basis, consent.giver),
         valid_until=consent.until,
+        agreed_to=life_event.consents[consent.basis].told,
     )
 
 

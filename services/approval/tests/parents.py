@@ -9,7 +9,7 @@ import httpx
 from approval.actions.withdrawals import Told, carry_out_withdrawals
 from approval.application import Application, ConsentState, TaskState
 from yijian_contracts.cloudevents import CloudEvent
-from yijian_contracts.events import ConsentGiven, ConsentWithdrawn
+from yijian_contracts.events import ConsentWithdrawn, GivenConsent
 from yijian_messaging import Message, Record, Rejected
 
 from .conftest import Service
@@ -74,7 +74,7 @@ def _cloud_event(event: Told) -> CloudEvent[Told]:
 def withdrawn(application: UUID, basis: str, giver: str) -> ConsentWithdrawn:
     return ConsentWithdrawn(
         application_id=application,
-        consent_id=ConsentGiven.id_for(application, basis, giver),
+        consent_id=GivenConsent.id_for(application, basis, giver),
         basis=basis,
         giver=giver,
         withdrawn_at=datetime.now(UTC),

@@ -13,8 +13,8 @@ from approval.effects import CONSENTS_GATE
 from yijian_common import pairwise
 from yijian_contracts.events import (
     ApplicationOutcome,
-    ConsentGiven,
     ConsentMeans,
+    ConsentsGiven,
     Outcome,
     TaskCancelled,
     TaskRequested,
@@ -49,10 +49,11 @@ class TestOwnAccount:
         assert answer.status_code == 200, answer.text
         assert {each["means"] for each in answer.json() if each["mine"]} == {"OWN_ACCOUNT"}
         assert (await service.client.get("/v1/consents/pending", headers=father)).json() == []
-        given = [e for e in await said(service, application, ConsentGiven) if e.giver == "FATHER"]
-        assert {event.means for event in given} == {ConsentMeans.OWN_ACCOUNT}
+        (given,) = [e for e in await said(service, application, ConsentsGiven) if e.giver == "FATHER"]
+        assert given.means is ConsentMeans.OWN_ACCOUNT
+        assert {one.agreed_to.basis for one in given.consents} == set(FATHERS)
         ref = pairwise.id_proof(service.exchange_key, family(number).father.id_no)
-        assert {event.giver_ref for event in given} == {ref}
+        assert given.giver_ref == ref
         done = await grant_all(service, application)
         assert done.outcome is ApplicationOutcome.ALL_GRANTED
 
@@ -79,7 +80,7 @@ class TestOwnAccount:
         assert other.json()["type"] == "/problems/idempotency-key-reused"
         late = await answered(service, application, father, refuse=["parenting-guidance"])
         assert (late.status_code, late.json()["type"]) == (409, "/problems/not-possible-now")
-        assert len([e for e in await said(service, application, ConsentGiven) if e.giver == "FATHER"]) == 1
+        assert len([e for e in await said(service, application, ConsentsGiven) if e.giver == "FATHER"]) == 1
 
     async def test_twenty_answers_at_once_are_one(self, service: Service):
         application, number = await submitted(service)

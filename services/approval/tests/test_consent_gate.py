@@ -13,7 +13,7 @@ from approval.consent_gate import FRESH_SECONDS, ConsentGate
 from approval.consumers import CONSENTS_GROUP
 from pydantic import SecretStr
 from yijian_contracts.cloudevents import encode
-from yijian_contracts.events import ConsentGiven, ConsentWithdrawn, WithdrawalsToldUntil
+from yijian_contracts.events import ConsentWithdrawn, GivenConsent, WithdrawalsToldUntil
 from yijian_embedded.testing import Credentials, FreshDatabase, FreshTopics
 from yijian_messaging import KafkaSettings, Record
 from yijian_messaging.kafka import build_producer
@@ -142,7 +142,7 @@ async def test_a_withdrawal_that_was_not_heard_of_is_carried_out_before_anything
     await exchange.says(
         ConsentWithdrawn(
             application_id=application,
-            consent_id=ConsentGiven.id_for(application, "parenting-guidance", "FATHER"),
+            consent_id=GivenConsent.id_for(application, "parenting-guidance", "FATHER"),
             basis="parenting-guidance",
             giver="FATHER",
             withdrawn_at=datetime.now(UTC),

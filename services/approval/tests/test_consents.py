@@ -14,8 +14,8 @@ from yijian_common import pairwise
 from yijian_common.testing import Issuer
 from yijian_contracts.events import (
     ApplicationOutcome,
-    ConsentGiven,
     ConsentMeans,
+    ConsentsGiven,
     TaskRequested,
 )
 from yijian_examples.forms import form_of
@@ -82,16 +82,18 @@ class TestAsking:
 
     async def test_each_given_consent_is_told_with_the_text_that_was_shown(self, service: Service):
         application, number = await submitted(service)
-        given = {event.basis: event for event in await said(service, application, ConsentGiven)}
+        (event,) = await said(service, application, ConsentsGiven)
+        given = {one.agreed_to.basis: one for one in event.consents}
         assert set(given) == {"card-notice", "payment-account", "benefit-account", "parenting-guidance"}
-        guidance = given["parenting-guidance"]
         mother = family(number).mother
-        assert guidance.giver_ref == pairwise.id_proof(service.exchange_key, mother.id_no)
-        assert (guidance.giver, guidance.for_children, guidance.means) == ("MOTHER", True, ConsentMeans.APPLICATION)
-        assert guidance.valid_until - guidance.given_at == timedelta(days=365)
+        assert event.giver_ref == pairwise.id_proof(service.exchange_key, mother.id_no)
+        assert (event.giver, event.means) == ("MOTHER", ConsentMeans.APPLICATION)
+        assert given["parenting-guidance"].valid_until - event.given_at == timedelta(days=365)
+        guidance = given["parenting-guidance"].agreed_to
+        assert guidance.for_children
         guide = (await service.client.get("/v1/life-events/birth")).json()
         assert guidance.text == next(c["text"] for c in guide["consents"] if c["basis"] == "parenting-guidance")
-        assert not given["benefit-account"].for_children
+        assert not given["benefit-account"].agreed_to.for_children
 
     async def test_who_takes_no_part_and_what_is_left_out_is_not_asked_for(self, service: Service):
         number = next(service.families)
@@ -137,7 +139,11 @@ class TestOneTimeCode:
         assert {(found[b, "FATHER"]["state"], found[b, "FATHER"]["means"]) for b in FATHERS} == {
             ("GIVEN", "ONE_TIME_CODE")
         }
-        assert len(await said(service, application, ConsentGiven)) == 6
+        told = await said(service, application, ConsentsGiven)
+        assert {(event.giver, event.means): len(event.consents) for event in told} == {
+            ("MOTHER", ConsentMeans.APPLICATION): 4,
+            ("FATHER", ConsentMeans.ONE_TIME_CODE): 2,
+        }
 
     async def test_or_later_when_the_mother_presents_it(self, service: Service):
         application, number = await submitted(service)

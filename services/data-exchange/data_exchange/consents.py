@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 from yijian_common.crypto import Keyring
 from yijian_common.database import Connection
-from yijian_contracts.events import ConsentedField, ConsentGiven, ConsentMeans, ConsentWithdrawn
+from yijian_contracts.events import ConsentedField, ConsentMeans, ConsentsGiven, ConsentWithdrawn, GivenConsent
 from yijian_contracts.events.base import Part
 
 
@@ -52,10 +52,17 @@ class Consent:
         return ConsentState.EXPIRED if self.valid_until <= now else ConsentState.GIVEN
 
 
-def seal(event: ConsentGiven, keyring: Keyring) -> bytes:
+def seal(event: ConsentsGiven, given: GivenConsent, keyring: Keyring) -> bytes:
     """Under a data key of its own, so that deleting the row leaves nothing to open it with."""
-    kept = event.model_dump_json(include=set(Kept.model_fields))
-    return keyring.new_data_key().seal_envelope(kept.encode(), _context(event.consent_id))
+    kept = Kept(
+        life_event=event.life_event,
+        version=given.agreed_to.version,
+        purpose=given.agreed_to.purpose,
+        for_children=given.agreed_to.for_children,
+        fields=given.agreed_to.fields,
+        means=event.means,
+    )
+    return keyring.new_data_key().seal_envelope(kept.model_dump_json().encode(), _context(given.consent_id))
 
 
 def open_consent(row: asyncpg.Record, keyring: Keyring) -> Consent:

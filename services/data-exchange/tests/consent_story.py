@@ -8,7 +8,14 @@ from uuid import UUID, uuid4
 
 from data_exchange.actions.consenting import register_consents
 from yijian_contracts.cloudevents import CloudEvent, decode
-from yijian_contracts.events import ConsentGiven, ConsentWithdrawn, Event, WithdrawalsToldUntil
+from yijian_contracts.events import (
+    ConsentsGiven,
+    ConsentText,
+    ConsentWithdrawn,
+    Event,
+    GivenConsent,
+    WithdrawalsToldUntil,
+)
 from yijian_contracts.topics import CONSENTS_WITHDRAWN
 from yijian_messaging import Message, Record, Rejected
 from yijian_messaging.kafka import header_list
@@ -21,36 +28,53 @@ SUBJECTS = {ref: str(uuid4()) for ref in (MOTHER, FATHER, STRANGER)}
 TEXT = "我同意将子女的出生信息提供给卫生健康部门，用于发放育儿指导服务。"
 
 
-def consent(
-    giver: str = "MOTHER", ref: str = MOTHER, *, application: UUID | None = None, **changes: Any
-) -> ConsentGiven:
+class OneConsent(ConsentsGiven):
+    """What most tests tell: a single consent."""
+
+    @property
+    def consent_id(self) -> UUID:
+        (given,) = self.consents
+        return given.consent_id
+
+
+def consent(giver: str = "MOTHER", ref: str = MOTHER, *, application: UUID | None = None, **changes: Any) -> OneConsent:
     """A consent to parenting services, given with an application."""
     application_id = application or uuid4()
-    text = changes.pop("text", TEXT)
-    basis = changes.pop("basis", "parenting-guidance")
     told = {
         "application_id": application_id,
-        "consent_id": ConsentGiven.id_for(application_id, basis, giver),
         "life_event": "birth",
+        "giver": giver,
+        "giver_ref": ref,
+        "means": "APPLICATION",
+        "given_at": NOW,
+        "consents": [one_of(application_id, giver, **changes)],
+        **{name: value for name, value in changes.items() if name in ConsentsGiven.model_fields},
+    }
+    return OneConsent.model_validate(told)
+
+
+def one_of(application_id: UUID, giver: str, *, basis: str = "parenting-guidance", **changes: Any) -> dict[str, Any]:
+    """One of the consents that are given at once; `changes` are to it or to what it agrees to."""
+    text = changes.get("text", TEXT)
+    agreed_to = {
         "basis": basis,
         "version": 1,
         "text": text,
         "text_digest": hashlib.sha256(text.encode()).hexdigest(),
         "purpose": "育儿指导服务",
-        "giver": giver,
-        "giver_ref": ref,
         "for_children": True,
         "fields": [
             {"department": "health", "matter": "B7", "name": "mother_name", "title": "母亲姓名"},
             {"department": "medical-insurance", "matter": "B5", "name": "account", "title": "银行账号"},
             {"department": "health", "matter": "B7", "name": "birth_date", "title": "出生日期"},
         ],
-        "means": "APPLICATION",
-        "given_at": NOW,
-        "valid_until": NOW + timedelta(days=365 * 20),
-        **changes,
     }
-    return ConsentGiven.model_validate(told)
+    one = {
+        "consent_id": GivenConsent.id_for(application_id, basis, giver),
+        "valid_until": NOW + timedelta(days=365 * 20),
+        "agreed_to": agreed_to | {name: value for name, value in changes.items() if name in ConsentText.model_fields},
+    }
+    return one | {name: value for name, value in changes.items() if name in GivenConsent.model_fields}
 
 
 def message(event: Event) -> Message[CloudEvent[Event]]:

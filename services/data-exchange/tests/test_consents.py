@@ -6,10 +6,10 @@ from uuid import UUID, uuid4
 
 import pytest
 from yijian_common.tokens import Post
-from yijian_contracts.events import ConsentWithdrawn, SessionsEnded
+from yijian_contracts.events import ConsentWithdrawn, GivenConsent, SessionsEnded
 
 from .conftest import AUDIENCE, Service
-from .consent_story import FATHER, MOTHER, NOW, STRANGER, TEXT, bearer, consent, register, unsent
+from .consent_story import FATHER, MOTHER, NOW, STRANGER, TEXT, bearer, consent, one_of, register, unsent
 
 pytestmark = pytest.mark.postgres
 
@@ -76,6 +76,29 @@ async def test_taking_back_takes_one_request_and_is_told_once(service: Service):
     assert (said.basis, said.giver) == ("parenting-guidance", "MOTHER")
 
 
+async def test_what_is_given_at_once_is_taken_back_one_by_one(service: Service):
+    application = uuid4()
+    bases = ("card-notice", "parenting-guidance", "payment-account")
+    several = consent(application=application).model_copy(
+        update={
+            "consents": tuple(
+                GivenConsent.model_validate(one_of(application, "MOTHER", basis=basis, purpose=f"用于{basis}"))
+                for basis in bases
+            )
+        }
+    )
+    assert await register(service, several, several) == []
+    shown = (await service.client.get("/v1/consents", headers=bearer(service, MOTHER))).json()["items"]
+    assert {item["id"]: item["purpose"] for item in shown} == {
+        str(GivenConsent.id_for(application, basis, "MOTHER")): f"用于{basis}" for basis in bases
+    }
+    path = f"/v1/consents/{several.consents[1].consent_id}/withdrawal"
+    assert (await service.client.post(path, headers=bearer(service, MOTHER))).status_code == 200
+    assert [event.basis for event in await unsent(service) if isinstance(event, ConsentWithdrawn)] == [bases[1]]
+    shown = (await service.client.get("/v1/consents", headers=bearer(service, MOTHER))).json()["items"]
+    assert sorted(item["state"] for item in shown) == ["GIVEN", "GIVEN", "WITHDRAWN"]
+
+
 async def test_told_again_a_consent_is_not_given_again(service: Service):
     given = consent()
     await register(service, given, given)
@@ -96,12 +119,12 @@ async def test_what_ran_out_says_so_and_can_still_be_taken_back(service: Service
 
 
 async def test_a_text_that_is_not_the_one_it_says_is_an_operators_to_look_at(service: Service):
-    altered = consent().model_copy(update={"text": "我同意一切。"})
+    altered = consent(text_digest="0" * 64)
     good = consent("FATHER", FATHER)
     odd = SessionsEnded(subject=UUID(int=1), ended_at=NOW)
     rejected = await register(service, altered, good, odd)
     assert [one.error for one in rejected] == [
-        "the text is not the one that its digest is of",
+        "a text is not the one that its digest is of",
         "SessionsEnded is no consent",
     ]
     assert await service.count("consent") == 1

@@ -14,14 +14,14 @@ from data_exchange.actions.consenting import withdraw_consent
 from data_exchange.people import person_index
 from data_exchange.withdrawals_told import WithdrawalsTold, tell
 from yijian_contracts.cloudevents import decode
-from yijian_contracts.events import ConsentGiven, ConsentWithdrawn, Event, WithdrawalsToldUntil
+from yijian_contracts.events import ConsentWithdrawn, Event, WithdrawalsToldUntil
 from yijian_contracts.topics import CONSENTS_WITHDRAWN
 from yijian_embedded.testing import Credentials
 from yijian_messaging import Component, KafkaSettings, Relay
 from yijian_messaging.kafka import build_tail
 
 from .conftest import Service
-from .consent_story import MOTHER, bearer, consent, register, unsent
+from .consent_story import MOTHER, OneConsent, bearer, consent, register, unsent
 
 pytestmark = pytest.mark.postgres
 
@@ -40,13 +40,13 @@ async def send_everything(service: Service) -> list[Event]:
     return said
 
 
-async def given(service: Service) -> ConsentGiven:
+async def given(service: Service) -> OneConsent:
     one = consent()
     await register(service, one)
     return one
 
 
-async def withdraw(service: Service, one: ConsentGiven) -> None:
+async def withdraw(service: Service, one: OneConsent) -> None:
     """As a client does, which comes back when it is told to."""
     path = f"/v1/consents/{one.consent_id}/withdrawal"
     async with asyncio.timeout(60):
@@ -164,7 +164,7 @@ async def test_over_a_real_broker_no_word_runs_ahead_of_a_withdrawal(service: Se
     assert await tail.position(partition) >= 0
     committed: dict[str, datetime] = {}
 
-    async def take_back(one: ConsentGiven, number: int) -> None:
+    async def take_back(one: OneConsent, number: int) -> None:
         await asyncio.sleep(number * 0.05)
         await withdraw(service, one)
         committed[str(one.consent_id)] = await service.parts.pool.fetchval("SELECT clock_timestamp()")

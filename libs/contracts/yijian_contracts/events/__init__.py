@@ -15,9 +15,11 @@ from yijian_contracts.events.applications import (
 from yijian_contracts.events.base import Basis, CaseEvent, Code, Event, Part, PersonRef, Pointer, Sentence
 from yijian_contracts.events.consents import (
     ConsentedField,
-    ConsentGiven,
     ConsentMeans,
+    ConsentsGiven,
+    ConsentText,
     ConsentWithdrawn,
+    GivenConsent,
     WithdrawalsToldUntil,
 )
 from yijian_contracts.events.disclosures import (
@@ -79,10 +81,11 @@ __all__ = [
     "Code",
     "ComplaintParts",
     "CompletedParts",
-    "ConsentGiven",
     "ConsentMeans",
+    "ConsentText",
     "ConsentWithdrawn",
     "ConsentedField",
+    "ConsentsGiven",
     "Correction",
     "DataDisclosed",
     "DisclosedField",
@@ -93,6 +96,7 @@ __all__ = [
     "DocumentShown",
     "ErasedParts",
     "Event",
+    "GivenConsent",
     "Handling",
     "HandlingOutcome",
     "IssuedDocument",
@@ -132,7 +136,7 @@ EVENTS: tuple[type[Event], ...] = (
     ApplicationsProgressed,
     ApplicationCompleted,
     ApplicationWithdrawn,
-    ConsentGiven,
+    ConsentsGiven,
     DocumentIssued,
     RelationRegistered,
     DataDisclosed,

@@ -27,39 +27,54 @@ class ConsentedField(Part):
     title: str
 
 
-class ConsentGiven(CaseEvent):
-    """A person with the role `giver` consented to what the text of this version says, for this application.
+class ConsentText(Part):
+    """What people are asked to agree to on one basis, the same for everybody who is asked for this version.
 
-    `text_digest` is the SHA-256 (hex) of the text as it was shown. `for_children` says that the giver spoke as the
+    `text_digest` is the SHA-256 (hex) of the text as it is shown. `for_children` says that whoever agrees speaks as the
     guardian of the application's children too.
     """
 
-    TYPE = "gov.city.approval.consent-given"
-    TOPIC = CONSENTS_GIVEN
-
-    consent_id: UUID
-    life_event: Code
     basis: Code
     version: int = Field(ge=1)
     text: str = Field(max_length=2000)
     text_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     purpose: Sentence
-    giver: Code
-    giver_ref: PersonRef
     for_children: bool
     fields: tuple[ConsentedField, ...]
-    means: ConsentMeans
-    given_at: AwareDatetime
-    valid_until: AwareDatetime
 
-    @property
-    def event_id(self) -> UUID:
-        return self.derive_id(self.consent_id)
+
+class GivenConsent(Part):
+    """One consent of several that somebody gave at once."""
+
+    consent_id: UUID
+    valid_until: AwareDatetime
+    agreed_to: ConsentText
 
     @staticmethod
     def id_for(application_id: UUID, basis: str, giver: str) -> UUID:
         """The id of a giver's consent on one basis in one application."""
         return derived_ids.event_id("consent", application_id, basis, giver)
+
+
+class ConsentsGiven(CaseEvent):
+    """A person with the role `giver` consented, at one moment and by one means, for this application.
+
+    They may give others later, in an event of its own; each consent is given once.
+    """
+
+    TYPE = "gov.city.approval.consents-given"
+    TOPIC = CONSENTS_GIVEN
+
+    life_event: Code
+    giver: Code
+    giver_ref: PersonRef
+    means: ConsentMeans
+    given_at: AwareDatetime
+    consents: tuple[GivenConsent, ...] = Field(min_length=1)
+
+    @property
+    def event_id(self) -> UUID:
+        return self.derive_id(self.application_id, *(given.consent_id for given in self.consents))
 
 
 class ConsentWithdrawn(CaseEvent):

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from yijian_common.database import Connection
 from yijian_contracts.cloudevents import CloudEvent
-from yijian_contracts.events import ConsentGiven, ConsentWithdrawn, WithdrawalsToldUntil
+from yijian_contracts.events import ConsentWithdrawn, GivenConsent, WithdrawalsToldUntil
 from yijian_messaging import Message, Rejected, Transaction
 
 from approval import consenting, rows
@@ -55,7 +55,7 @@ async def _report_unknown(transaction: Transaction[Connection], missing: Abstrac
 
 def _take_back(held: Held, event: ConsentWithdrawn, at: datetime) -> bool:
     """Fold a withdrawal in; False when it names no consent of this application."""
-    if event.consent_id != ConsentGiven.id_for(event.application_id, event.basis, event.giver):
+    if event.consent_id != GivenConsent.id_for(event.application_id, event.basis, event.giver):
         return False
     try:
         held.fold(consenting.take_back(held.application, basis=event.basis, giver=event.giver, at=at))

@@ -9,7 +9,7 @@ from uuid import UUID
 from yijian_common.crypto import Keyring
 from yijian_common.database import Connection
 from yijian_contracts.cloudevents import CloudEvent
-from yijian_contracts.events import ConsentGiven, Event
+from yijian_contracts.events import ConsentsGiven, ConsentText, Event, GivenConsent
 from yijian_messaging import Message, Rejected, Transaction
 
 from data_exchange.consents import Consent, open_consent, seal, withdrawn
@@ -33,53 +33,58 @@ async def register_consents(
     A consent that is there stays as it is: told again it is not given again after it was taken back.
     """
     rejected = []
-    given: dict[UUID, ConsentGiven] = {}
+    told: list[ConsentsGiven] = []
     for message in messages:
         match message.content.data:
-            case ConsentGiven() as event if hashlib.sha256(event.text.encode()).hexdigest() == event.text_digest:
-                given.setdefault(event.consent_id, event)
-            case ConsentGiven():
-                rejected.append(Rejected(message, "the text is not the one that its digest is of"))
+            case ConsentsGiven() as event if all(_is_as_digested(given.agreed_to) for given in event.consents):
+                told.append(event)
+            case ConsentsGiven():
+                rejected.append(Rejected(message, "a text is not the one that its digest is of"))
             case other:
                 rejected.append(Rejected(message, f"{type(other).__name__} is no consent"))
-    if given:
-        await _enter(transaction.connection, list(given.values()), keyring)
+    if told:
+        await _enter(transaction.connection, told, keyring)
     return rejected
 
 
-async def _enter(connection: Connection, events: Sequence[ConsentGiven], keyring: Keyring) -> None:
-    givers = {event.consent_id: person_index(keyring, event.giver_ref) for event in events}
+def _is_as_digested(agreed_to: ConsentText) -> bool:
+    return hashlib.sha256(agreed_to.text.encode()).hexdigest() == agreed_to.text_digest
+
+
+async def _enter(connection: Connection, events: Sequence[ConsentsGiven], keyring: Keyring) -> None:
+    givers = {event.giver_ref: person_index(keyring, event.giver_ref) for event in events}
     forgotten = await find_forgotten(connection, givers.values(), [event.application_id for event in events])
-    kept = [
-        event
-        for event in events
-        if not forgotten.covers(
-            givers[event.consent_id], case_id=event.application_id, role=event.giver, said_at=event.given_at
-        )
-    ]
-    texts = {bytes.fromhex(event.text_digest): event.text for event in kept}
-    await connection.execute(
-        "INSERT INTO consent_text (digest, text) SELECT * FROM unnest($1::bytea[], $2::text[]) ORDER BY 1"
-        " ON CONFLICT DO NOTHING",
-        list(texts),
-        list(texts.values()),
-    )
+    kept: dict[UUID, tuple[ConsentsGiven, GivenConsent]] = {}
+    for event in events:
+        giver = givers[event.giver_ref]
+        if not forgotten.covers(giver, case_id=event.application_id, role=event.giver, said_at=event.given_at):
+            for given in event.consents:
+                kept.setdefault(given.consent_id, (event, given))
+    if not kept:
+        return
+    texts = {bytes.fromhex(given.agreed_to.text_digest): given.agreed_to.text for _, given in kept.values()}
     await connection.execute(
         """
+        WITH told AS (
+            INSERT INTO consent_text (digest, text) SELECT * FROM unnest($10::bytea[], $11::text[]) ORDER BY 1
+            ON CONFLICT DO NOTHING
+        )
         INSERT INTO consent (id, case_id, giver, role, basis, text_digest, given_at, valid_until, sealed)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::text[], $6::bytea[],
             $7::timestamptz[], $8::timestamptz[], $9::bytea[])
         ON CONFLICT DO NOTHING
         """,
-        [event.consent_id for event in kept],
-        [event.application_id for event in kept],
-        [givers[event.consent_id] for event in kept],
-        [event.giver for event in kept],
-        [event.basis for event in kept],
-        [bytes.fromhex(event.text_digest) for event in kept],
-        [event.given_at for event in kept],
-        [event.valid_until for event in kept],
-        [seal(event, keyring) for event in kept],
+        list(kept),
+        [event.application_id for event, _ in kept.values()],
+        [givers[event.giver_ref] for event, _ in kept.values()],
+        [event.giver for event, _ in kept.values()],
+        [given.agreed_to.basis for _, given in kept.values()],
+        [bytes.fromhex(given.agreed_to.text_digest) for _, given in kept.values()],
+        [event.given_at for event, _ in kept.values()],
+        [given.valid_until for _, given in kept.values()],
+        [seal(event, given, keyring) for event, given in kept.values()],
+        list(texts),
+        list(texts.values()),
     )
 
 
