@@ -28,7 +28,7 @@ async def _prepare(pool: "asyncpg.Pool[asyncpg.Record]", today: date) -> None:
             # The names are made from dates alone; DDL takes no parameters.
             await connection.execute(
                 f"CREATE TABLE IF NOT EXISTS outbox_{day:%Y%m%d} PARTITION OF outbox"
-                f" FOR VALUES FROM ('{day}') TO ('{after}')"
+                f" FOR VALUES FROM ('{day}') TO ('{after}') WITH (toast_tuple_target = 8160)"
             )
 
 
