@@ -16,6 +16,10 @@ from yijian_common.database import Connection
 # "erasure" in ASCII.
 ERASURE_LOCK: Final = 0x65726173757265
 
+# What approval says of somebody until it has heard of their erasure itself: of an application that nobody here knew yet
+# no role is remembered, so only the time tells it from one by somebody who came back.
+LATE: Final = timedelta(hours=1)
+
 REMEMBERED: Final = timedelta(days=40)
 """Longer than a topic keeps anything and the inbox remembers it."""
 
@@ -30,10 +34,10 @@ class Forgotten:
     def covers(self, person: bytes, *, case_id: UUID, role: str, said_at: datetime) -> bool:
         """Whether what was said then about this person in this role is to be left out.
 
-        Somebody who was erased and comes back begins anew: with other cases, and later.
+        Somebody who was erased and comes back begins anew: with other cases, and later than what was in flight.
         """
         erased_at = self.people.get(person)
-        return (erased_at is not None and said_at <= erased_at) or (case_id, role) in self.roles
+        return (erased_at is not None and said_at <= erased_at + LATE) or (case_id, role) in self.roles
 
 
 async def find_forgotten(connection: Connection, people: Iterable[bytes], cases: Iterable[UUID]) -> Forgotten:

@@ -217,6 +217,20 @@ async def test_what_was_said_before_and_arrives_after_comes_to_nothing(service: 
     assert "canary-of" not in await readable(service)
 
 
+async def test_what_approval_sent_before_it_heard_of_the_erasure_comes_to_nothing(service: Service, key: PrivateKey):
+    """Its first word of an application, written down after identity's COMMIT, about somebody who is gone."""
+    await erase(service, erased(MOTHER), erased(FATHER))
+    said_at = ERASED_AT + timedelta(minutes=2)
+    first = disclosed(disclosed_at=said_at)
+    await record(service, first)
+    await register(service, consent(given_at=said_at, application=first.application_id))
+    for table in ("disclosure", "case_key", "case_person", "consent"):
+        assert await service.count(table) == 0, table
+    assert "canary-of" not in await readable(service)
+    await sign(service, key)
+    assert await in_order(service, key) == []
+
+
 async def test_of_a_late_disclosure_who_remains_sees_their_own(service: Service, key: PrivateKey):
     application = uuid4()
     await record(service, disclosed(application))
