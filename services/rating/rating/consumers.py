@@ -11,7 +11,7 @@ from yijian_contracts.events import EVENTS, ApplicationCompleted, Event, PersonE
 from yijian_contracts.topics import APPLICATIONS, ERASURES, RECTIFICATIONS_ANSWERED
 from yijian_messaging import Consumer, Decoded, KafkaSettings, Message, Record, Rejected, Store, Transaction, Tuning
 
-from rating.actions.erasure import forget_people
+from rating.actions.erasure import forget_people, hold_erasures
 from rating.actions.invitations import invite
 from rating.actions.orders import record_answers
 from rating.figure_rows import record as count
@@ -61,13 +61,14 @@ async def take_over(
     """
     at = datetime.now(UTC)
     told = [(message, message.content.data) for message in messages]
+    erased = [event for _, event in told if isinstance(event, PersonErased)]
+    await hold_erasures(transaction.connection, alone=bool(erased))
     facts = await invite(
         transaction.connection,
         [event for _, event in told if isinstance(event, ApplicationCompleted)],
         keyring=carrier.keyring,
         at=at,
     )
-    erased = [event for _, event in told if isinstance(event, PersonErased)]
     if erased:
         facts += await forget_people(transaction, erased, carrier=carrier, at=at)
     rejected, counted = await record_answers(

@@ -6,6 +6,7 @@ from base64 import b64decode
 from typing import Any
 
 import pytest
+from rating.consumers import take_over
 from yijian_common.crypto import Keyring, UnsealError
 from yijian_contracts.cloudevents import encode
 from yijian_contracts.events import Outcome
@@ -159,3 +160,16 @@ async def test_forgetting_while_a_review_is_given_leaves_one_truth(service: Serv
     results = await asyncio.gather(service.review(found["id"], level="DISSATISFIED", comment=CANARY), service.erase())
     assert results[0].status_code in (201, 404)
     assert CANARY not in await everything_opened(service)
+
+
+async def test_an_erasure_waits_for_an_invitation_that_is_being_written(service: Service):
+    """Another process reads the other topic."""
+    async with service.parts.store.transaction() as transaction:
+        messages = [service._on_the_wire(completed(service.subject("mother"), handling()))]
+        await take_over(transaction, [one for one in messages if one], carrier=service.parts.carrier)
+        erasing = asyncio.create_task(service.erase())
+        await asyncio.sleep(0.3)
+        assert not erasing.done()
+    await asyncio.wait_for(erasing, 10)
+    assert await service.rows("SELECT 1 FROM invitation") == []
+    assert await service.rows("SELECT 1 FROM handling") == []

@@ -22,6 +22,15 @@ from rating.orders import Order
 
 FORGOTTEN = "the person was forgotten"
 
+# Shared by batches that invite, alone by one that erases; "erasure" in ASCII.
+ERASURE_LOCK = 0x65726173757265
+
+
+async def hold_erasures(connection: Connection, *, alone: bool) -> None:
+    """To be called before anything is read: topics are read by several processes at once, and until COMMIT either an
+    erasure finds who was invited, or who invites finds the erasure."""
+    await connection.execute(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}($1)", ERASURE_LOCK)
+
 
 async def forget_people(
     transaction: Transaction[Connection], erased: Sequence[PersonErased], *, carrier: Carrier, at: datetime
