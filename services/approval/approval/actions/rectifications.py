@@ -1,7 +1,7 @@
 """Bad reviews on their way: asked of the department as a task, its answer told to rating.
 
-approval only forwards. What it keeps of an order is sealed and forgotten with the answer; the department learns the
-complaint and neither the resident nor the application, which approval is not told either.
+approval only forwards. What it keeps of an order is sealed, and forgotten when the department has it; the department
+learns the complaint and neither the resident nor the application, which approval is not told either.
 """
 
 from collections.abc import Sequence
@@ -252,13 +252,13 @@ def answered(order: Order, answer: TaskAnswered) -> RectificationAnswered:
 
 
 async def _store(connection: Connection, orders: Sequence[Order], at: datetime) -> None:
-    """What has been acknowledged is not asked again; what was answered is forgotten but for its digest."""
+    """What has been acknowledged is not asked again, and so its words are kept no longer: nobody could tell us here that
+    the resident who wrote them is to be forgotten."""
     if not orders:
         return
     await connection.execute(
         """
-        UPDATE rectification r SET state = o.state, digest = o.digest, next_look_at = NULL,
-            sealed = CASE WHEN o.state = $5 THEN ''::bytea ELSE r.sealed END,
+        UPDATE rectification r SET state = o.state, digest = o.digest, next_look_at = NULL, sealed = '',
             answered_at = CASE WHEN o.state = $5 THEN $4 ELSE r.answered_at END
         FROM unnest($1::uuid[], $2::text[], $3::text[]) AS o(task_id, state, digest) WHERE r.task_id = o.task_id
         """,

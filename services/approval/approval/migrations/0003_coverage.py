@@ -24,7 +24,7 @@ CREATE INDEX disclosure_covered_early_age ON disclosure_covered_early (covered_a
 ALTER TABLE application ADD COLUMN held boolean NOT NULL DEFAULT false;
 CREATE INDEX application_held ON application (submitted_at) WHERE held;
 
--- Orders to put right what was rated badly. `sealed` is what rating said, until the department has answered.
+-- Orders to put right what was rated badly. `sealed` is what rating said, until the department has it.
 CREATE TABLE rectification (
     task_id      uuid PRIMARY KEY,
     order_id     uuid        NOT NULL,
