@@ -178,6 +178,21 @@ STORABLE = st.text(st.characters(exclude_categories=("Cs",), exclude_characters=
 )
 def test_strict_json_reads_what_json_writes(content: Any):
     assert strict_json.parse(json.dumps(content).encode()) == content
+    compact = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    assert repr(strict_json.parse(compact.encode())) == repr(content)
+
+
+@pytest.mark.parametrize("space", ["", " "])
+def test_a_name_that_stands_twice_is_refused_wherever_it_stands(space: str):
+    for twice in ('{"a":1,"a":2}', '[{"a":{},"b":{"c":1,"c":1}}]', '{"a":"a","\\u0061":1}'):
+        with pytest.raises(strict_json.InvalidJsonError, match="twice"):
+            strict_json.parse((space + twice).encode())
+
+
+@pytest.mark.parametrize("text", ["NaN", "[-Infinity]", "1e400", "9" * 5000, "[1]]", "", "{'a':1}"])
+def test_what_python_would_let_pass_is_refused(text: str):
+    with pytest.raises(strict_json.InvalidJsonError):
+        strict_json.parse(text.encode())
 
 
 @given(st.text(min_size=1), st.sampled_from(["\x00", "\ud800", "\udfff"]))
@@ -190,6 +205,18 @@ def test_what_no_table_can_store_is_refused(text: str, odd: str):
 def test_many_brackets_are_not_depth():
     wide = json.dumps([{"[": "{"} for _ in range(500)]).encode()
     assert len(strict_json.parse(wide)) == 500
+    assert len(strict_json.parse(wide.replace(b" ", b""))) == 500
+
+
+def test_brackets_in_texts_hide_no_depth():
+    for closing in ("]", '\\"]', "}{]"):
+        for depth, fits in ((strict_json.MAX_DEPTH, True), (strict_json.MAX_DEPTH + 1, False)):
+            deep = (f'["{closing}",' * depth + "1" + "]" * depth).encode()
+            if fits:
+                assert strict_json.parse(deep) == json.loads(deep)
+            else:
+                with pytest.raises(strict_json.InvalidJsonError, match="deeper"):
+                    strict_json.parse(deep)
 
 
 def test_an_answer_of_another_language_may_use_its_own_event_id():
