@@ -252,8 +252,10 @@ def answered(order: Order, answer: TaskAnswered) -> RectificationAnswered:
 
 
 async def _store(connection: Connection, orders: Sequence[Order], at: datetime) -> None:
-    """What has been acknowledged is not asked again, and so its words are kept no longer: nobody could tell us here that
-    the resident who wrote them is to be forgotten."""
+    """What has been acknowledged is not asked again, so its words are kept no longer.
+
+    They are somebody's who may be erased, and nothing here tells whose.
+    """
     if not orders:
         return
     await connection.execute(
