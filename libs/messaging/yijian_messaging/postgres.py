@@ -36,6 +36,8 @@ PLANNER_SETTINGS = {
     "enable_mergejoin": "off",
     "enable_bitmapscan": "off",
     "jit": "off",
+    # One plan for all values: what there is to choose otherwise costs more than it can save.
+    "plan_cache_mode": "force_generic_plan",
 }
 
 # Whoever finds no free connection in this time is told so, instead of waiting behind everybody else.
