@@ -95,7 +95,7 @@ async def build(settings: ApprovalSettings, stack: AsyncExitStack) -> tuple[Fast
             rectifications_consumer(store, effects=effects, kafka=kafka, tuning=tuned),
             erasures_consumer(store, effects=effects, keys=keys, kafka=kafka, tuning=tuned),
             Forgetting(pool, store, sealer),
-            Sweeper(store, effects),
+            Sweeper(store, effects, keys),
             IdempotencyPurge(pool),
             AuthorisationPurge(pool),
         ]

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import approval
 import pytest
-from approval.actions.erasures import erase_people
+from approval.actions.erasures import LOOK_AGAIN_AFTER, erase_people, look_again
 from approval.actions.results import record_task_results
 from approval.application import ApplicationStatus, TaskState
 from approval.erasing import cut_form
@@ -210,6 +210,38 @@ async def test_a_child_of_somebody_forgotten_may_be_applied_for_again(service: S
     await erase(service, family(101).mother, subject=service.subjects[101])
     assert await service.count("claim") == 0
     assert (await service.submit(101)).status_code == 202
+
+
+async def look_once_more(service: Service) -> int:
+    await service.parts.pool.execute(
+        "UPDATE erased_lately SET look_again_at = look_again_at - $1::interval", LOOK_AGAIN_AFTER
+    )
+    async with service.parts.store.transaction() as transaction:
+        return await look_again(transaction, effects=service.parts.effects, keys=service.parts.keys, limit=100)
+
+
+async def test_what_was_applied_for_with_a_token_that_outlived_the_account_is_erased_too(service: Service):
+    """The erasure overlooks what commits beside it; a token lasts five minutes where the sign-out is not heard of."""
+    service.mother(101)
+    await erase(service, family(101).mother, subject=service.subjects[101])
+    application_id, _ = await service.accepted()
+    async with service.parts.store.transaction() as transaction:
+        looked = await look_again(transaction, effects=service.parts.effects, keys=service.parts.keys, limit=100)
+    assert looked == 0, "its time has not come"
+    assert await look_once_more(service) == 1
+    await send_everything(service)
+    assert await forgetting(service).finish()
+    assert found(service, everything_of(family(101)), application_id) == set()
+    assert len(await said(service, application_id, ApplicationWithdrawn)) == 0, "its row in the outbox is gone as well"
+    assert await service.count("erased_lately") == 0
+
+
+async def test_somebody_who_came_back_within_minutes_keeps_what_they_applied_for(service: Service):
+    await erase(service, family(101).mother, subject=str(uuid4()))
+    application_id, _ = await service.accepted()
+    assert await look_once_more(service) == 1
+    assert (await state(service, application_id)).status is ApplicationStatus.IN_PROGRESS
+    assert found(service, texts_of(family(101).mother), application_id)
 
 
 async def test_to_be_told_twice_changes_nothing(service: Service):

@@ -6,7 +6,7 @@ through them.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from yijian_common import pairwise
@@ -26,6 +26,9 @@ from approval.rows import Form, Held
 
 AUDIENCE = "approval"
 
+LOOK_AGAIN_AFTER = timedelta(minutes=10)
+"""Longer than an access token lasts, and than a submission that came with one may take."""
+
 
 async def erase_people(
     transaction: Transaction[Connection],
@@ -37,26 +40,89 @@ async def erase_people(
     """Forget these people. To be told again changes nothing."""
     at = datetime.now(UTC)
     people = {
-        keys.party(event.personal.refs[AUDIENCE]): str(event.subject)
+        keys.party(event.personal.refs[AUDIENCE]): _account(keys, str(event.subject))
         for message in messages
         if AUDIENCE in (event := message.content.data).personal.refs
     }
+    await _remember_to_look_again(transaction.connection, people, at + LOOK_AGAIN_AFTER)
+    await _forget(transaction, people, effects, keys, at)
+
+
+async def look_again(transaction: Transaction[Connection], *, effects: Effects, keys: Keys, limit: int) -> int:
+    """Erase what people still applied for with a token that had not run out; returns for how many it was looked.
+
+    An application beside the erasure, or after it by a process that had not heard of the sign-out yet, is one that
+    nobody could ask for any more. Only those of the account that was erased: somebody who came back has another one.
+    """
+    at = datetime.now(UTC)
+    rows = await transaction.connection.fetch(
+        """
+        DELETE FROM erased_lately WHERE party IN (
+            SELECT party FROM erased_lately WHERE look_again_at <= $1
+            ORDER BY look_again_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        ) RETURNING party, account
+        """,
+        at,
+        limit,
+    )
+    await _forget(transaction, {row["party"]: row["account"] for row in rows}, effects, keys, at, own_only=True)
+    return len(rows)
+
+
+async def _remember_to_look_again(connection: Connection, people: Mapping[bytes, bytes], at: datetime) -> None:
+    """Before any application is locked, as `look_again` does it."""
+    ordered = sorted(people.items())
+    await connection.execute(
+        """
+        INSERT INTO erased_lately (party, account, look_again_at)
+        SELECT party, account, $3 FROM unnest($1::bytea[], $2::bytea[]) AS e(party, account)
+        ON CONFLICT (party) DO UPDATE SET account = excluded.account, look_again_at = excluded.look_again_at
+        """,
+        [party for party, _ in ordered],
+        [account for _, account in ordered],
+        at,
+    )
+
+
+async def _forget(
+    transaction: Transaction[Connection],
+    people: Mapping[bytes, bytes],
+    effects: Effects,
+    keys: Keys,
+    at: datetime,
+    *,
+    own_only: bool = False,
+) -> None:
+    """Erase the applications of these people, by party with their account, and cut them out of those of others."""
+    if not people:
+        return
     found = await transaction.connection.fetch(
         "SELECT party, application_id FROM application_party WHERE party = ANY($1)", list(people)
     )
     applications = await rows.lock_applications(
         transaction.connection, {row["application_id"] for row in found}, effects.keyring
     )
-    own, others = _sort(applications, [(row["party"], row["application_id"]) for row in found], people)
-    await _end(transaction, applications.values(), own, effects, at)
+    own, others = _sort(applications, [(row["party"], row["application_id"]) for row in found], people, keys)
+    if own_only:
+        others = {}
+    touched = [held for held in applications.values() if held.application.id in own or held.application.id in others]
+    await _end(transaction, touched, own, effects, at)
     await _erase(transaction.connection, [applications[each] for each in own], effects, keys)
     for application_id, gone in others.items():
         await _cut_out(transaction.connection, applications[application_id], gone, effects, keys)
-    await _remember_to_finish(transaction.connection, applications.values(), at)
+    await _remember_to_finish(transaction.connection, touched, at)
+
+
+def _account(keys: Keys, subject: str) -> bytes:
+    """How an account is remembered once it is gone."""
+    return keys.keyring.blind_index("erased account", subject)
 
 
 def _sort(
-    applications: Mapping[UUID, Held], found: Iterable[tuple[bytes, UUID]], people: Mapping[bytes, str]
+    applications: Mapping[UUID, Held],
+    found: Iterable[tuple[bytes, UUID]],
+    people: Mapping[bytes, bytes],
+    keys: Keys,
 ) -> tuple[set[UUID], dict[UUID, set[bytes]]]:
     """The applications that these people made, and of the others, which of them take part in each."""
     own: set[UUID] = set()
@@ -64,7 +130,7 @@ def _sort(
     for party, application_id in found:
         if application_id not in applications:
             continue
-        if applications[application_id].applicant == people[party]:
+        if _account(keys, applications[application_id].applicant) == people[party]:
             own.add(application_id)
         others.setdefault(application_id, set()).add(party)
     return own, {application_id: gone for application_id, gone in others.items() if application_id not in own}
