@@ -242,7 +242,7 @@ def _proven_as_json(proven: Proven) -> dict[str, object]:
                 "id": str(content.id),
                 "kind": content.kind.value,
                 "details": dict(item.opening.details) if item.opening else None,
-                "portions": [portion.content for portion in item.opening.portions] if item.opening else [],
+                "portions": [portion.content.value for portion in item.opening.portions] if item.opening else [],
             }
             for content, item in proven.items
         ],

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yijian_ledger.canonical import Written
 from yijian_ledger.checkpoints import Checkpoint, sign_checkpoint
 from yijian_ledger.compact_range import CompactRange
 from yijian_ledger.cosignatures import cosign
@@ -30,10 +31,10 @@ def pack_of(*wanted: int, erased: tuple[int, ...] = ()) -> dict[str, Any]:
     openings, leaves = [], []
     for number in range(LEAVES):
         contents = [{"concerns": ["MOTHER"], "fields": [{"title": "母亲姓名"}]}, {"concerns": ["FATHER"], "fields": []}]
-        details, portions = in_portions({"purpose": f"第 {number} 项"}, contents)
+        details, portions = in_portions({"purpose": f"第 {number} 项"}, map(Written.of, contents))
         salt = new_salt()
-        openings.append(Opening(details, salt, tuple(portions[:1])))
-        leaves.append(make_leaf(uuid4(), LeafKind.DISCLOSURE, details, salt=salt))
+        openings.append(Opening(details.value, salt, portions[:1]))
+        leaves.append(make_leaf(uuid4(), LeafKind.DISCLOSURE, details.value, salt=salt))
 
     def root(begin: int, end: int) -> bytes:
         edge = CompactRange()
@@ -66,7 +67,7 @@ def test_a_pack_proves_what_it_holds_without_any_network(monkeypatch: pytest.Mon
     opening = proven.items[2][1].opening
     assert opening is not None
     assert opening.details["purpose"] == "第 20 项"
-    assert opening.portions[0].content["concerns"] == ["MOTHER"]
+    assert opening.portions[0].content.value["concerns"] == ["MOTHER"]
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

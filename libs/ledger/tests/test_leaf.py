@@ -63,9 +63,23 @@ VALUES = st.recursive(
 def test_one_value_has_one_text(value: Any):
     text = canonical_json(value)
     assert canonical_json(json.loads(text)) == text
+    assert text == json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-@pytest.mark.parametrize("value", [1.5, float("nan"), 2**53, {1: 2}, b"bytes", object(), "\ud800", [{"a": 0.1}]])
+def test_the_text_is_that_of_rfc_8785():
+    """Its §3.2.2 and §3.2.3, without the fractions."""
+    string = '"\\u20ac$\\u000F\\u000aA\'\\u0042\\u0022\\u005c\\\\\\"\\/"'
+    told = json.loads('{"string":' + string + ',"literals":[null,true,false],"\\r":"CR","1":"One"}')
+    wanted = '{"\\r":"CR","1":"One","literals":[null,true,false],"string":"€$\\u000f\\nA\'B\\"\\\\\\\\\\"/"}'
+    assert canonical_json(told) == wanted.encode()
+    assert canonical_json("\b\t\n\f\r\x00\x1f\x7f\u2028😀") == '"\\b\\t\\n\\f\\r\\u0000\\u001f\x7f\u2028😀"'.encode()
+    assert canonical_json({"ö": 1, "z": 2, "é": 3, "": 4}) == '{"":4,"z":2,"é":3,"ö":1}'.encode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [1.5, float("nan"), 2**53, {1: 2}, b"bytes", object(), "\ud800", [{"a": 0.1}], LeafKind.ERASURE, {"a": {1}}],
+)
 def test_what_has_no_one_text_is_refused(value: Any):
     with pytest.raises(NotCanonicalError):
         canonical_json(value)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from yijian_ledger.canonical import NotCanonicalError
+from yijian_ledger.canonical import NotCanonicalError, Written
 from yijian_ledger.checkpoints import Checkpoint, open_checkpoint, parse_hash
 from yijian_ledger.cosignatures import cosigned_at
 from yijian_ledger.keys import PublicKey
@@ -70,7 +70,7 @@ def _as_json(item: Item) -> dict[str, Any]:
     proof = [b64encode(step).decode() for step in item.proof]
     told: dict[str, Any] = {"index": item.index, "leaf": item.leaf.decode(), "proof": proof}
     if item.opening is not None:
-        portions = [{"salt": shown.salt.hex(), "content": shown.content} for shown in item.opening.portions]
+        portions = [{"salt": shown.salt.hex(), "content": shown.content.value} for shown in item.opening.portions]
         told |= {"salt": item.opening.salt.hex(), "details": dict(item.opening.details), "portions": portions}
     return told
 
@@ -117,7 +117,7 @@ def _read_item(number: int, told: object) -> Item:
 def _read_opening(rest: Mapping[object, object]) -> Opening | None:
     match rest:
         case {"salt": str(salt), "details": dict(details), "portions": list(portions)}:
-            shown = tuple(Portion(dict(told["content"]), bytes.fromhex(told["salt"])) for told in portions)
+            shown = tuple(Portion(Written.of(dict(told["content"])), bytes.fromhex(told["salt"])) for told in portions)
             return Opening(details, bytes.fromhex(salt), shown)
         case _ if not rest:
             return None

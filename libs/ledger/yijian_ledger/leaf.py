@@ -60,14 +60,19 @@ def new_salt() -> bytes:
     return secrets.token_bytes(SALT_BYTES)
 
 
-def commit(details: Any, *, salt: bytes) -> bytes:
-    """What a leaf says of `details`. Raises `NotCanonicalError`."""
-    return hashlib.new(SM3.name, salt + canonical_json(details)).digest()
+def commit(text: bytes, *, salt: bytes) -> bytes:
+    """What stands for a canonical text until it is opened."""
+    return hashlib.new(SM3.name, salt + text).digest()
 
 
 def make_leaf(leaf_id: UUID, kind: LeafKind, details: Any, *, salt: bytes) -> Leaf:
     """The leaf that commits to `details`. Raises `NotCanonicalError`."""
-    content = {"v": VERSION, "kind": kind.value, "id": str(leaf_id), "commitment": commit(details, salt=salt).hex()}
+    return leaf_of(leaf_id, kind, commit(canonical_json(details), salt=salt))
+
+
+def leaf_of(leaf_id: UUID, kind: LeafKind, commitment: bytes) -> Leaf:
+    """The leaf with this commitment."""
+    content = {"v": VERSION, "kind": kind.value, "id": str(leaf_id), "commitment": commitment.hex()}
     return Leaf(leaf_id, canonical_json(content))
 
 
@@ -78,12 +83,12 @@ def read_leaf(data: bytes) -> LeafContent:
         found = LeafContent(UUID(content["id"]), LeafKind(content["kind"]), bytes.fromhex(content["commitment"]))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise LeafError("the bytes are not a leaf") from None
-    again = {"v": VERSION, "kind": found.kind.value, "id": str(found.id), "commitment": found.commitment.hex()}
-    if canonical_json(again) != data or len(found.commitment) != len(SM3.empty):
+    if leaf_of(found.id, found.kind, found.commitment).data != data or len(found.commitment) != len(SM3.empty):
         raise LeafError("the leaf is not written in its one form")
     return found
 
 
 def opens(content: LeafContent, details: Any, *, salt: bytes) -> bool:
-    """Whether these are the details that the leaf was made of."""
-    return len(salt) == SALT_BYTES and hmac.compare_digest(commit(details, salt=salt), content.commitment)
+    """Whether these are the details that the leaf was made of. Raises `NotCanonicalError`."""
+    commitment = commit(canonical_json(details), salt=salt)
+    return len(salt) == SALT_BYTES and hmac.compare_digest(commitment, content.commitment)

@@ -9,10 +9,11 @@ and salt are destroyed is a digest that nobody can open any more.
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from yijian_ledger.canonical import Written
 from yijian_ledger.leaf import SALT_BYTES, LeafContent, commit, new_salt, opens
 
 PORTIONS: Final = "portions"
@@ -22,18 +23,18 @@ PORTIONS: Final = "portions"
 class Portion:
     """A piece of the details that some may see and others may not."""
 
-    content: dict[str, Any]
+    content: Written
     salt: bytes
 
     @property
     def digest(self) -> str:
-        return commit(self.content, salt=self.salt).hex()
+        return commit(self.content.text, salt=self.salt).hex()
 
 
-def in_portions(head: Mapping[str, Any], contents: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], list[Portion]]:
+def in_portions(head: Mapping[str, Any], contents: Iterable[Written]) -> tuple[Written, tuple[Portion, ...]]:
     """The details to commit to, and the portions that they stand for. Raises `NotCanonicalError`."""
-    portions = [Portion(content, new_salt()) for content in contents]
-    return {**head, PORTIONS: [portion.digest for portion in portions]}, portions
+    portions = tuple(Portion(content, new_salt()) for content in contents)
+    return Written.of({**head, PORTIONS: [portion.digest for portion in portions]}), portions
 
 
 def opens_with(content: LeafContent, details: Mapping[str, Any], *, salt: bytes, portions: Sequence[Portion]) -> bool:

@@ -42,10 +42,13 @@ class Field:
     source: str
     concerns: tuple[str, ...]
 
-    def disclosed(self, applicant: str) -> DisclosedField:
-        """What is told of it when it goes out; `applicant` is the role that applies."""
-        roles = dict.fromkeys(applicant if role == APPLICANT else role for role in self.concerns)
-        return DisclosedField(name=self.name, title=self.title, source=self.source, concerns=tuple(roles))
+    def disclosed(self) -> DisclosedField:
+        """What is told of it when it goes out."""
+        return DisclosedField(name=self.name, title=self.title, source=self.source)
+
+    def roles(self, applicant: str) -> tuple[str, ...]:
+        """Whom it concerns when this role applies."""
+        return tuple(dict.fromkeys(applicant if role == APPLICANT else role for role in self.concerns))
 
     def value_in(self, part: Any) -> Any:
         """What the form says here, or None. `part` is the child where the field is `of_child`, else the whole form."""
@@ -100,17 +103,19 @@ class Matter:
 
 @dataclass(frozen=True)
 class Disclosed:
-    """Fields by the basis that allows to give them, and the consents among the bases by code."""
+    """Fields by the basis that allows to give them and whom they concern, and the consents among the bases by code."""
 
     parts: tuple[DisclosedPart, ...]
     consents: tuple[str, ...]
 
 
 def _disclosed(fields: Sequence[Field], applicant: str) -> Disclosed:
-    by_basis: dict[Basis, list[DisclosedField]] = {}
+    grouped: dict[tuple[Basis, tuple[str, ...]], list[DisclosedField]] = {}
     for each in fields:
-        by_basis.setdefault(each.basis, []).append(each.disclosed(applicant))
-    parts = tuple(DisclosedPart(basis=basis, fields=tuple(given)) for basis, given in by_basis.items())
+        grouped.setdefault((each.basis, each.roles(applicant)), []).append(each.disclosed())
+    parts = tuple(
+        DisclosedPart(basis=basis, concerns=roles, fields=tuple(given)) for (basis, roles), given in grouped.items()
+    )
     consents = tuple(dict.fromkeys(each.consent for each in fields if each.consent is not None))
     return Disclosed(parts, consents)
 

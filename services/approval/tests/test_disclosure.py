@@ -101,7 +101,7 @@ def test_every_field_is_told_by_the_name_that_residents_know_it_by() -> None:
 
 def test_every_field_says_whom_it_is_about() -> None:
     told = {
-        f.name: f.concerns
+        f.name: part.concerns
         for matter, child in (("B4", 1), ("B7", 1), ("B8", None), ("B6", 1), ("B2", 1))
         for part in disclose(BIRTH, matter, child, STANDARD, OUTPUTS).disclosed.parts
         for f in part.fields
@@ -118,13 +118,13 @@ def test_every_field_says_whom_it_is_about() -> None:
 
 def test_whoever_applies_is_who_the_applicants_part_is_about() -> None:
     by_father = {**STANDARD, "applicant": {**STANDARD["applicant"], "relation": "FATHER"}}
-    (mobile,) = (
-        f
+    (roles,) = (
+        part.concerns
         for part in disclose(BIRTH, "B6", 1, by_father, OUTPUTS).disclosed.parts
         for f in part.fields
         if f.name == "guardian_mobile"
     )
-    assert mobile.concerns == ("FATHER",)
+    assert roles == ("FATHER",)
 
 
 def test_each_twin_is_told_apart() -> None:

@@ -1,21 +1,23 @@
 """How a disclosure is kept: its details, its portions and their salts, sealed under the data key of its case.
 
-What each person may see differs within one disclosure, so its fields stand in portions by whom they concern
-(`yijian_ledger.portions`): each is shown, or destroyed, alone, and the leaf goes on verifying.
+What each person may see differs within one disclosure, so its fields stand in portions by their basis and whom
+they concern (`yijian_ledger.portions`): each is shown, or destroyed, alone, and the leaf goes on verifying.
 """
 
 import json
+from binascii import hexlify
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from yijian_common.crypto import DataKey
 from yijian_common.database import Connection
-from yijian_contracts.events import DataDisclosed, DisclosedPart, DocumentShown
-from yijian_ledger.canonical import canonical_json
+from yijian_contracts.events import DataDisclosed, DocumentShown
+from yijian_ledger.canonical import Written
 from yijian_ledger.portions import Portion
 
 
@@ -41,7 +43,7 @@ class Disclosure:
     case_id: UUID
     disclosed_at: datetime
     head: dict[str, Any]
-    contents: tuple[dict[str, Any], ...]
+    contents: tuple[Written, ...]
     people: tuple[tuple[str, str], ...]
 
 
@@ -53,8 +55,9 @@ def of_data_disclosed(event: DataDisclosed) -> Disclosure:
         "case": str(event.application_id),
         **event.model_dump(mode="json", exclude={"application_id", "task_id", "people", "parts"}),
     }
+    contents = tuple(_content(part.model_dump_json()) for part in event.parts)
     people = tuple((person.role, person.ref) for person in event.people)
-    return Disclosure(event.task_id, event.application_id, event.disclosed_at, head, _contents(event.parts), people)
+    return Disclosure(event.task_id, event.application_id, event.disclosed_at, head, contents, people)
 
 
 def of_document_shown(event: DocumentShown) -> Disclosure:
@@ -70,42 +73,49 @@ def of_document_shown(event: DocumentShown) -> Disclosure:
         "guardians": [],
         "disclosed_at": event.model_dump(mode="json", include={"shown_at"})["shown_at"],
     }
-    contents = _contents([event.part], concerns=(OWNER,))
+    content = _content(event.part.model_copy(update={"concerns": (OWNER,)}).model_dump_json())
     people = tuple((OWNER, ref) for ref in event.people)
-    return Disclosure(event.disclosure_id, event.disclosure_id, event.shown_at, head, contents, people)
+    return Disclosure(event.disclosure_id, event.disclosure_id, event.shown_at, head, (content,), people)
 
 
-def _contents(parts: Iterable[DisclosedPart], *, concerns: tuple[str, ...] | None = None) -> tuple[dict[str, Any], ...]:
-    """The fields by whom they concern, each with its basis: `{"concerns": [role…], "fields": [{name, title, …}…]}`."""
-    grouped: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for part in parts:
-        basis = part.basis.model_dump(mode="json")
-        for field in part.fields:
-            known = {"name": field.name, "title": field.title, "source": field.source, "basis": basis}
-            grouped.setdefault(concerns or tuple(sorted(set(field.concerns))), []).append(known)
-    return tuple({"concerns": list(roles), "fields": fields} for roles, fields in grouped.items())
+@lru_cache(maxsize=2048)
+def _content(part: str) -> Written:
+    """The portion that a part makes: `{"basis": {…}, "concerns": [role…], "fields": [{name, source, title}…]}`.
+
+    Thousands of applications disclose the same parts, which hold no values and nothing of a person: they are kept.
+    """
+    return Written.of(json.loads(part))
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     """What a disclosure's leaf was made of: the details with the digest of every portion, and the portions kept."""
 
-    details: dict[str, Any]
+    details: Written
     salt: bytes
     portions: tuple[Portion, ...]
 
 
 def seal(opened: Opened, *, disclosure_id: UUID, data_key: DataKey) -> bytes:
-    portions = [{"content": portion.content, "salt": portion.salt.hex()} for portion in opened.portions]
-    kept = canonical_json({"details": opened.details, "salt": opened.salt.hex(), "portions": portions})
+    """JSON, put together from texts that are there already."""
+    portions = [
+        b'{"content":%b,"salt":"%b"}' % (portion.content.text, hexlify(portion.salt)) for portion in opened.portions
+    ]
+    kept = b'{"details":%b,"portions":[%b],"salt":"%b"}' % (
+        opened.details.text,
+        b",".join(portions),
+        hexlify(opened.salt),
+    )
     return data_key.seal(kept, _context(disclosure_id))
 
 
 def open_sealed(sealed: bytes, *, disclosure_id: UUID, data_key: DataKey) -> Opened:
     """Raises `UnsealError`."""
     kept = json.loads(data_key.open(sealed, _context(disclosure_id)))
-    portions = tuple(Portion(portion["content"], bytes.fromhex(portion["salt"])) for portion in kept["portions"])
-    return Opened(kept["details"], bytes.fromhex(kept["salt"]), portions)
+    portions = tuple(
+        Portion(Written.of(portion["content"]), bytes.fromhex(portion["salt"])) for portion in kept["portions"]
+    )
+    return Opened(Written.of(kept["details"]), bytes.fromhex(kept["salt"]), portions)
 
 
 def _context(disclosure_id: UUID) -> bytes:

@@ -171,7 +171,7 @@ def _check_details(row: asyncpg.Record, content: LeafContent, keyring: Keyring, 
     except UnsealError:
         findings.add(f"The details of {row['id']} cannot be opened.")
         return
-    if not opens_with(content, opened.details, salt=opened.salt, portions=opened.portions):
+    if not opens_with(content, opened.details.value, salt=opened.salt, portions=opened.portions):
         findings.add(f"The details of {row['id']} are not those that were written down.")
 
 

@@ -39,9 +39,9 @@ class OwnDisclosure:
 
 def visible(opened: Opened, roles: Collection[str]) -> tuple[Portion, ...]:
     """The portions that concern somebody who plays these roles, or a child that they are a guardian of."""
-    guards = not set(roles).isdisjoint(opened.details["guardians"])
+    guards = not set(roles).isdisjoint(opened.details.value["guardians"])
     seen = {*roles, CHILD} if guards else set(roles)
-    return tuple(portion for portion in opened.portions if not seen.isdisjoint(portion.content["concerns"]))
+    return tuple(portion for portion in opened.portions if not seen.isdisjoint(portion.content.value["concerns"]))
 
 
 async def find_page(

@@ -1,6 +1,6 @@
 """HTTP out: who saw my data, and evidence of it to take away."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -73,7 +73,7 @@ async def get_application_evidence(application_id: UUID, parts: Context, citizen
 async def _evidence(connection: Connection, found: list[OwnDisclosure], *, name: UUID) -> JSONResponse:
     if not found:
         raise DisclosureNotFound
-    openings = {one.id: Opening(one.opened.details, one.opened.salt, one.portions) for one in found}
+    openings = {one.id: Opening(one.opened.details.value, one.opened.salt, one.portions) for one in found}
     pack: dict[str, Any] = await gather(connection, openings)
     return JSONResponse(
         pack,
@@ -84,11 +84,7 @@ async def _evidence(connection: Connection, found: list[OwnDisclosure], *, name:
 async def _texts(connection: Connection, page: Iterable[OwnDisclosure], keyring: Keyring) -> Texts:
     """The consents of these cases by the purpose that a basis names; the same words, whoever of the case gave them."""
     cases = {
-        one.case_id
-        for one in page
-        for portion in one.portions
-        for field in portion.content["fields"]
-        if field["basis"]["kind"] == "CONSENT"
+        one.case_id for one in page for portion in one.portions if portion.content.value["basis"]["kind"] == "CONSENT"
     }
     if not cases:
         return {}
@@ -97,7 +93,7 @@ async def _texts(connection: Connection, page: Iterable[OwnDisclosure], keyring:
 
 
 def _as_out(one: OwnDisclosure, texts: Texts) -> DisclosureOut:
-    details = one.opened.details
+    details = one.opened.details.value
     department = details.get("department")
     known = departments().get(department or "")
     kind = DisclosureKind(details["kind"])
@@ -114,22 +110,18 @@ def _as_out(one: OwnDisclosure, texts: Texts) -> DisclosureOut:
         child=details.get("child"),
         document=ShownDocumentOut(**document) if document else None,
         purpose=details["purpose"],
-        fields=[
-            DisclosedFieldOut(
-                name=field["name"],
-                title=field["title"],
-                source=field["source"],
-                concerns=portion.content["concerns"],
-                basis=_basis(field["basis"], texts.get((one.case_id, field["basis"]["reference"]))),
-            )
-            for portion in one.portions
-            for field in portion.content["fields"]
-        ],
+        fields=[field for portion in one.portions for field in _fields(portion.content.value, one.case_id, texts)],
         leaf_index=one.index,
         covered=one.covered,
         proof=f"/v1/ledger/inclusion?id={one.id}",
         evidence=f"/v1/disclosures/{one.id}/evidence",
     )
+
+
+def _fields(content: Mapping[str, Any], case_id: UUID, texts: Texts) -> Iterator[DisclosedFieldOut]:
+    basis = _basis(content["basis"], texts.get((case_id, content["basis"]["reference"])))
+    for field in content["fields"]:
+        yield DisclosedFieldOut(**field, concerns=content["concerns"], basis=basis)
 
 
 def _basis(basis: Mapping[str, Any], consent: Consent | None) -> BasisOut:

@@ -23,13 +23,13 @@ CANARIES = {
 }
 
 
-def field(title: str, *concerns: str) -> dict[str, Any]:
-    return {"name": title.replace("-", "_"), "title": title, "source": "/form", "concerns": concerns}
+def part(basis: dict[str, str], title: str, *concerns: str) -> dict[str, Any]:
+    field = {"name": title.replace("-", "_"), "title": title, "source": "/form"}
+    return {"basis": basis, "concerns": concerns, "fields": [field]}
 
 
 def disclosed(application: UUID | None = None, **changes: Any) -> DataDisclosed:
     """What went to public security for one household registration: something of everyone, and something agreed to."""
-    everyone = [field(title, *concerns) for concerns, title in CANARIES.items()]
     told = {
         "application_id": application or uuid4(),
         "life_event": "birth",
@@ -41,8 +41,8 @@ def disclosed(application: UUID | None = None, **changes: Any) -> DataDisclosed:
         "people": [{"role": "MOTHER", "ref": MOTHER}, {"role": "FATHER", "ref": FATHER}],
         "guardians": ["MOTHER", "FATHER"],
         "parts": [
-            {"basis": LAW, "fields": everyone},
-            {"basis": AGREED, "fields": [field("mother-agreed-to-this", "MOTHER")]},
+            *(part(LAW, title, *concerns) for concerns, title in CANARIES.items()),
+            part(AGREED, "mother-agreed-to-this", "MOTHER"),
         ],
         "disclosed_at": NOW,
         **changes,
@@ -52,13 +52,11 @@ def disclosed(application: UUID | None = None, **changes: Any) -> DataDisclosed:
 
 def only(*concerns: str, **changes: Any) -> DataDisclosed:
     """A disclosure of nothing but what concerns these."""
-    fields = [field("only-" + "-and-".join(concerns).lower(), *concerns)]
-    return disclosed(parts=[{"basis": LAW, "fields": fields}], **changes)
+    return disclosed(parts=[part(LAW, "only-" + "-and-".join(concerns).lower(), *concerns)], **changes)
 
 
 def shown(*refs: str, **changes: Any) -> DocumentShown:
     """The child's birth certificate, shown to a kindergarten; these people may see that it was."""
-    basis = {"kind": "CONSENT", "reference": "本人出示"}
     told = {
         "disclosure_id": uuid4(),
         "recipient": "某幼儿园",
@@ -66,7 +64,7 @@ def shown(*refs: str, **changes: Any) -> DocumentShown:
         "kind": "birth-certificate",
         "name": "出生医学证明",
         "people": refs or (MOTHER, FATHER),
-        "part": {"basis": basis, "fields": [field("canary-on-the-document", "CHILD")]},
+        "part": part({"kind": "CONSENT", "reference": "本人出示"}, "canary-on-the-document", "CHILD"),
         "shown_at": NOW,
         **changes,
     }
@@ -99,7 +97,7 @@ def checked(answer: httpx.Response, key: PrivateKey) -> tuple[Proven, set[str]]:
         told["title"]
         for _, item in proven.items
         for portion in (item.opening.portions if item.opening else ())
-        for told in portion.content["fields"]
+        for told in portion.content.value["fields"]
     }
     assert all(title in json.dumps(answer.json(), ensure_ascii=False) for title in titles)
     return proven, titles

@@ -11,6 +11,7 @@ from data_exchange.disclosures import open_sealed
 from data_exchange.people import person_index
 from yijian_contracts.cloudevents import CloudEvent
 from yijian_contracts.events import DataDisclosed, DocumentShown, Event, SessionsEnded
+from yijian_ledger.canonical import Written
 from yijian_ledger.leaf import LeafKind, opens, read_leaf
 from yijian_ledger.portions import Portion, opens_with
 from yijian_messaging import Message, Record, Rejected
@@ -36,7 +37,8 @@ def disclosed(**changes: Any) -> DataDisclosed:
         "parts": [
             {
                 "basis": {"kind": "LAW", "reference": "户口登记条例第七条"},
-                "fields": [{"name": "mother_name", "title": "母亲姓名", "source": "form", "concerns": ["MOTHER"]}],
+                "concerns": ["MOTHER"],
+                "fields": [{"name": "mother_name", "title": "母亲姓名", "source": "form"}],
             }
         ],
         "disclosed_at": NOW,
@@ -47,7 +49,7 @@ def disclosed(**changes: Any) -> DataDisclosed:
 
 def shown() -> DocumentShown:
     basis = {"kind": "CONSENT", "reference": "本人出示"}
-    field = {"name": "birth_cert_no", "title": "出生医学证明编号", "source": "wallet", "concerns": ["CHILD"]}
+    field = {"name": "birth_cert_no", "title": "出生医学证明编号", "source": "wallet"}
     return DocumentShown.model_validate(
         {
             "disclosure_id": uuid4(),
@@ -56,7 +58,7 @@ def shown() -> DocumentShown:
             "kind": "birth-certificate",
             "name": "出生医学证明",
             "people": [MOTHER],
-            "part": {"basis": basis, "fields": [field]},
+            "part": {"basis": basis, "concerns": ["CHILD"], "fields": [field]},
             "shown_at": NOW,
         }
     )
@@ -85,19 +87,22 @@ async def test_details_are_sealed_and_the_leaf_commits_to_them(service: Service)
     assert row["case_id"] == event.application_id
     opened = open_sealed(row["sealed"], disclosure_id=row["id"], data_key=service.parts.keyring.unwrap(row["data_key"]))
     (portion,) = opened.portions
-    assert portion.content["concerns"] == ["MOTHER"]
-    assert portion.content["fields"][0]["title"] == "母亲姓名"
+    assert portion.content.value["concerns"] == ["MOTHER"]
+    assert portion.content.value["fields"][0]["title"] == "母亲姓名"
     content = read_leaf(leaf["data"])
     assert (leaf["index"], leaf["id"], content.kind) == (0, event.task_id, LeafKind.DISCLOSURE)
-    assert opens_with(content, opened.details, salt=opened.salt, portions=opened.portions)
-    assert not opens(content, opened.details | {"purpose": "别的用途"}, salt=opened.salt)
+    assert opens_with(content, opened.details.value, salt=opened.salt, portions=opened.portions)
+    assert not opens(content, {**opened.details.value, "purpose": "别的用途"}, salt=opened.salt)
 
 
 async def test_each_person_can_be_shown_their_own_fields_and_can_check_them_alone(service: Service):
     basis = {"kind": "LAW", "reference": "户口登记条例第七条"}
     names = {"mother_name": ["MOTHER"], "father_name": ["FATHER"], "address": ["FATHER", "MOTHER"]}
-    fields = [{"name": name, "title": name, "source": "form", "concerns": roles} for name, roles in names.items()]
-    event = disclosed(parts=[{"basis": basis, "fields": fields}])
+    parts = [
+        {"basis": basis, "concerns": roles, "fields": [{"name": name, "title": name, "source": "form"}]}
+        for name, roles in names.items()
+    ]
+    event = disclosed(parts=parts)
     await record(service, event)
     row = await service.parts.pool.fetchrow("SELECT * FROM disclosure NATURAL JOIN case_key")
     assert row is not None
@@ -105,12 +110,12 @@ async def test_each_person_can_be_shown_their_own_fields_and_can_check_them_alon
     content = read_leaf(await service.parts.pool.fetchval("SELECT data FROM ledger.leaf"))
     assert "_name" not in str(opened.details)
 
-    hers = [portion for portion in opened.portions if "MOTHER" in portion.content["concerns"]]
+    hers = [portion for portion in opened.portions if "MOTHER" in portion.content.value["concerns"]]
     assert len(hers) == 2
-    assert opens_with(content, opened.details, salt=opened.salt, portions=hers)
-    more = {**hers[0].content, "fields": [{**hers[0].content["fields"][0], "title": "别的"}]}
-    forged = Portion(more, hers[0].salt)
-    assert not opens_with(content, opened.details, salt=opened.salt, portions=[forged])
+    assert opens_with(content, opened.details.value, salt=opened.salt, portions=hers)
+    told = hers[0].content.value
+    forged = Portion(Written.of({**told, "fields": [{**told["fields"][0], "title": "别的"}]}), hers[0].salt)
+    assert not opens_with(content, opened.details.value, salt=opened.salt, portions=[forged])
 
 
 async def test_neither_leaf_nor_tables_tell_who_it_was_about(service: Service):

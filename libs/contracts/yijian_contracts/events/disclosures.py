@@ -12,21 +12,21 @@ MOST_COVERED = 10_000
 
 
 class DisclosedField(Part):
-    """One field that went out: its name, its title in Chinese, where it came from, and whose it is. Never its value.
-
-    `concerns` holds roles of the case, such as MOTHER, FATHER or CHILD.
-    """
+    """One field that went out: its name, its title in Chinese, and where it came from. Never its value."""
 
     name: str
     title: str
     source: str
-    concerns: tuple[Code, ...]
 
 
 class DisclosedPart(Part):
-    """The fields that went out on one basis."""
+    """The fields that went out on one basis and concern the same people.
+
+    `concerns` holds roles of the case, such as MOTHER, FATHER or CHILD.
+    """
 
     basis: Basis
+    concerns: tuple[Code, ...]
     fields: tuple[DisclosedField, ...]
 
 

@@ -8,7 +8,7 @@ from yijian_common.crypto import DataKey, Keyring
 from yijian_common.database import Connection
 from yijian_contracts.cloudevents import CloudEvent
 from yijian_contracts.events import DataDisclosed, DocumentShown, Event
-from yijian_ledger.leaf import LeafKind, make_leaf, new_salt
+from yijian_ledger.leaf import LeafKind, commit, leaf_of, new_salt
 from yijian_ledger.portions import in_portions
 from yijian_messaging import Message, Rejected, Transaction
 
@@ -65,7 +65,7 @@ async def _record(connection: Connection, disclosures: Sequence[Disclosure], key
     new = await store_new(connection, disclosures, sealed)
     await _note_people(connection, [entry for entry in kept if entry.disclosure.id in new])
     leaves = [
-        make_leaf(entry.disclosure.id, LeafKind.DISCLOSURE, entry.opened.details, salt=entry.opened.salt)
+        leaf_of(entry.disclosure.id, LeafKind.DISCLOSURE, commit(entry.opened.details.text, salt=entry.opened.salt))
         for entry in entries
         # Of what is kept for nobody there is the leaf alone; it is not appended again.
         if entry.disclosure.id in new or not entry.people
@@ -102,7 +102,7 @@ async def _for_whom(connection: Connection, disclosures: Sequence[Disclosure], k
 
 def _in_portions(disclosure: Disclosure) -> Opened:
     details, portions = in_portions(disclosure.head, disclosure.contents)
-    return Opened(details, new_salt(), tuple(portions))
+    return Opened(details, new_salt(), portions)
 
 
 async def _case_keys(connection: Connection, cases: Iterable[UUID], keyring: Keyring) -> Mapping[UUID, DataKey]:

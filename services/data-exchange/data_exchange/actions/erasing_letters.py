@@ -4,7 +4,6 @@ A disclosure keeps its ids and what those who remain may see, since approval wai
 and of what cannot be read, nothing is kept.
 """
 
-from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -12,7 +11,7 @@ from yijian_common.crypto import Keyring
 from yijian_common.database import Connection
 from yijian_common.sealer import KeyringSealer
 from yijian_contracts.cloudevents import UndecodableError, decode
-from yijian_contracts.events import DataDisclosed, DisclosedPart, DocumentShown
+from yijian_contracts.events import DataDisclosed, DocumentShown
 from yijian_messaging import Record, Store, Transaction
 from yijian_messaging.letters import pack
 from yijian_messaging.store import LetterState
@@ -49,16 +48,11 @@ def _without(record: Record, ref: str) -> bytes | None:
             people = tuple(person for person in event.people if person.ref != ref)
             seen = {person.role for person in people}
             seen |= {CHILD} if not seen.isdisjoint(event.guardians) else set()
-            parts = tuple(_seen_by(part, seen) for part in event.parts)
+            parts = tuple(part for part in event.parts if not seen.isdisjoint(part.concerns))
             return event.model_copy(update={"people": people, "parts": parts}).model_dump_json().encode()
         case DocumentShown():
             others = tuple(one for one in event.people if one != ref)
-            part = event.part if others else _seen_by(event.part, ())
+            part = event.part if others else event.part.model_copy(update={"fields": ()})
             return event.model_copy(update={"people": others, "part": part}).model_dump_json().encode()
         case _:
             return None
-
-
-def _seen_by(part: DisclosedPart, roles: Collection[str]) -> DisclosedPart:
-    fields: Sequence[object] = [field for field in part.fields if not set(field.concerns).isdisjoint(roles)]
-    return part.model_copy(update={"fields": tuple(fields)})

@@ -194,10 +194,8 @@ async def _write_down(
         people=await _people(held, provider, document),
         part=DisclosedPart(
             basis=SHOWN_BY_OWNER,
-            fields=tuple(
-                DisclosedField(name=name, title=title, source="wallet", concerns=("OWNER",))
-                for name, title in titles.items()
-            ),
+            concerns=("OWNER",),
+            fields=tuple(DisclosedField(name=name, title=title, source="wallet") for name, title in titles.items()),
         ),
         shown_at=shown.at,
     )
