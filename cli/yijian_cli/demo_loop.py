@@ -42,7 +42,7 @@ def _show_ledger(platform: Platform, mother: Person, application: ApplicationOut
     disclosed = [task for task in application.tasks if task.received]
 
     def covered() -> list[dict[str, Any]]:
-        found = mother.get("data-exchange", "/v1/disclosures?limit=100")["items"]
+        found = mother.get("data-exchange", "/v1/disclosures?limit=50")["items"]
         mine = [one for one in found if one["application_id"] == str(application.id) and one["covered"]]
         return mine if len(mine) == len(disclosed) else []
 
@@ -50,7 +50,7 @@ def _show_ledger(platform: Platform, mother: Person, application: ApplicationOut
     web = Web(platform.url("data-exchange"))
     key = read_public_key(platform.home.ledger_public_key)
     checked = check_inclusion(web, key, UUID(disclosures[0]["id"]))
-    out.print(pages.heading(f"账本：以上 {len(disclosures)} 次提供都已记入，谁也改不掉"))
+    out.print(pages.heading(f"账本：以上 {len(disclosures)} 次提供都已记入，改动必被发现"))
     out.print(f"  账本 {checked.origin} · 共 {checked.size} 条 · 根 {checked.root.hex()}", highlight=False)
     _show_proof(disclosures[0], checked, out)
 
@@ -68,12 +68,13 @@ def _show_proof(disclosure: dict[str, Any], checked: Checked, out: Console) -> N
 def _show_wallet(account: str, out: Console) -> None:
     documents = wait_for("The wallet's documents", lambda: read_wallet(account))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("  证照", "持证人", "号码", "状态", "电子证照标识"):
+    for column in ("  证照", "持证人", "号码", "签发部门", "状态"):
         table.add_column(column, overflow="fold")
     for one in documents:
-        table.add_row(f"  {one.name}", one.holder, one.number, one.status_name, one.identifier)
+        table.add_row(f"  {one.name}", one.holder, one.number, one.department_name, one.status_name)
     out.print(pages.heading("证照包：办好一项，到一项"))
     out.print(table)
+    out.print(f"  每一项都有电子证照标识，例如 {documents[0].identifier}", style="dim", highlight=False)
 
 
 def _show_review(platform: Platform, mother: Person, application: ApplicationOut, out: Console) -> None:
@@ -108,12 +109,13 @@ def _put_right(platform: Platform, department: str, order: str, out: Console) ->
     asked = wait_for("The order on the department's desk", on_the_desk)
     due = wording.day_and_time(datetime.fromisoformat(asked["due_at"]))
     out.print(f"  → 整改工单送到{name}负责人桌面，{due} 前答复（三个工作日）", highlight=False)
+    before = {one["id"] for one in head.get("rating", "/v1/published-rectifications")["items"]}
     decision = {"act": "APPROVE", "measures": MEASURES, "evidence": [EVIDENCE]}
     head.post(department, f"/desk/tasks/{asked['task_id']}/decision", decision, audience=audience)
 
     def published() -> dict[str, Any] | None:
         entries = head.get("rating", "/v1/published-rectifications")["items"]
-        return next((one for one in entries if one["id"] == order), None)
+        return next((one for one in entries if one["measures"] == MEASURES and one["id"] not in before), None)
 
     shown = wait_for("The published answer", published)
     out.print(f"  → {name}整改并公开：{shown['measures']}（依据：{'；'.join(shown['evidence'])}）", highlight=False)
