@@ -86,6 +86,8 @@ def test_an_officer_may_when_the_post_has_the_matter(library: Library, complaint
         ({"role": "SUPERVISOR"}, 403),
         ({"role": "HEAD", "department": "taxation"}, 403),
         ({"role": "HEAD", "area": "nowhere"}, 403),
+        ({"role": "HEAD", "area": "990101000000"}, 403),
+        ({"matters": [RECTIFICATION], "area": "990101001000"}, 403),
     ],
 )
 def test_nobody_else_may_see_or_answer_it(library: Library, complaint: TaskRequested, who: dict[str, Any], status: int):

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, field_validator
 from yijian_common.auth import Post, Principal, require_official
 from yijian_common.errors import Conflict, Forbidden, NotFound
-from yijian_contracts.areas import area_contains, is_area_code, significant_prefix
+from yijian_contracts.areas import AreaLevel, area_contains, area_level, is_area_code, significant_prefix
 from yijian_contracts.events import (
     MOST_CORRECTIONS,
     RECTIFICATION,
@@ -268,8 +268,20 @@ def _post(who: Principal) -> Post:
 
 
 def _holds(post: Post, matter: str) -> bool:
-    """A bad review is for the head of the department, or for whoever the head gave that matter to."""
-    return matter in post.matters or (matter == RECTIFICATION and post.role == HEAD)
+    """A bad review is for the head of the department, or for whoever the head gave that matter to.
+
+    It tells no place, so that only posts for the whole city may see it; rating shows its order to no others either.
+    """
+    if matter != RECTIFICATION:
+        return matter in post.matters
+    return (post.role == HEAD or matter in post.matters) and _is_for_the_city(post)
+
+
+def _is_for_the_city(post: Post) -> bool:
+    try:
+        return area_level(post.area) <= AreaLevel.CITY
+    except ValueError:
+        return False
 
 
 def _official(who: Principal) -> Official:
