@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+from pydantic import TypeAdapter
 from yijian_common.crypto import DataKey
 from yijian_common.database import Connection
-from yijian_contracts.events import DataDisclosed, DocumentShown
+from yijian_contracts.events import DataDisclosed, DisclosedPart, DocumentShown
 from yijian_ledger.canonical import Written
 from yijian_ledger.portions import Portion
 
@@ -55,7 +56,7 @@ def of_data_disclosed(event: DataDisclosed) -> Disclosure:
         "case": str(event.application_id),
         **event.model_dump(mode="json", exclude={"application_id", "task_id", "people", "parts"}),
     }
-    contents = tuple(_content(part.model_dump_json()) for part in event.parts)
+    contents = _contents(_PARTS.dump_json(event.parts))
     people = tuple((person.role, person.ref) for person in event.people)
     return Disclosure(event.task_id, event.application_id, event.disclosed_at, head, contents, people)
 
@@ -73,18 +74,21 @@ def of_document_shown(event: DocumentShown) -> Disclosure:
         "guardians": [],
         "disclosed_at": event.model_dump(mode="json", include={"shown_at"})["shown_at"],
     }
-    content = _content(event.part.model_copy(update={"concerns": (OWNER,)}).model_dump_json())
+    contents = _contents(_PARTS.dump_json((event.part.model_copy(update={"concerns": (OWNER,)}),)))
     people = tuple((OWNER, ref) for ref in event.people)
-    return Disclosure(event.disclosure_id, event.disclosure_id, event.shown_at, head, (content,), people)
+    return Disclosure(event.disclosure_id, event.disclosure_id, event.shown_at, head, contents, people)
 
 
-@lru_cache(maxsize=2048)
-def _content(part: str) -> Written:
-    """The portion that a part makes: `{"basis": {…}, "concerns": [role…], "fields": [{name, source, title}…]}`.
+_PARTS: Final = TypeAdapter(tuple[DisclosedPart, ...])
+
+
+@lru_cache(maxsize=1024)
+def _contents(parts: bytes) -> tuple[Written, ...]:
+    """The portions that parts make: each `{"basis": {…}, "concerns": [role…], "fields": [{name, source, title}…]}`.
 
     Thousands of applications disclose the same parts, which hold no values and nothing of a person: they are kept.
     """
-    return Written.of(json.loads(part))
+    return tuple(Written.of(part) for part in json.loads(parts))
 
 
 @dataclass(frozen=True, slots=True)
