@@ -12,6 +12,7 @@ from approval import presentation_consents, queries
 from approval.actions.consents import answer_consents
 from approval.authorisations import read_authorisations
 from approval.consent_rows import read_consents, read_waiting
+from approval.errors import AuthorisationUsed
 from approval.parts import PAGE, Citizen, ConfirmedCitizen, Context, as_response, find, party_of
 from approval.schemas_consents import AnswerConsentsRequest, ConsentOut, WaitingOut
 
@@ -73,16 +74,25 @@ async def answer(
     given = [] if body.authorisation is None else [body.authorisation]
     authorisations = await read_authorisations(request.app.state.tokens, given, at="/authorisation")
     async with parts.store.transaction() as transaction:
-        known = await answer_consents(
-            transaction,
-            application_id,
-            principal=citizen,
-            give=body.give,
-            refuse=body.refuse,
-            authorisation=authorisations[0] if authorisations else None,
-            effects=parts.effects,
-            keys=parts.keys,
-        )
+        try:
+            known = await answer_consents(
+                transaction,
+                application_id,
+                principal=citizen,
+                give=body.give,
+                refuse=body.refuse,
+                authorisation=authorisations[0] if authorisations else None,
+                effects=parts.effects,
+                keys=parts.keys,
+            )
+        except AuthorisationUsed:
+            # It may have been this very request that used it up, sent twice at once.
+            earlier = await idempotency.find_response(
+                transaction.connection, keyring=keyring, scope=scope, key=key, request_digest=digest
+            )
+            if earlier is None:
+                raise
+            return as_response(earlier)
         application = await queries.get_state(transaction.connection, application_id)
         life_event = await parts.life_events.get(application.digest)
         told = presentation_consents.consents(application, known, life_event, caller=party_of(parts, citizen))

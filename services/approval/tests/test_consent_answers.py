@@ -152,6 +152,17 @@ class TestWhoMayNot:
         answer = await answered(service, application, service.mother(number), authorisation=token)
         assert answer.status_code == 422
 
+    async def test_the_same_request_many_times_at_once_uses_his_word_once_and_is_answered_alike(self, service: Service):
+        application, number = await submitted(service)
+        token, mother, key = service.authorisation(number), service.mother(number), uuid4().hex
+        answers = await asyncio.gather(
+            *(answered(service, application, mother, key=key, authorisation=token) for _ in range(6))
+        )
+        assert {answer.status_code for answer in answers} <= {200, 503}
+        assert len({answer.text for answer in answers if answer.status_code == 200}) == 1
+        another = await answered(service, application, mother, authorisation=token)
+        assert another.json()["type"] == "/problems/authorisation-used"
+
     async def test_the_father_does_not_present_words_himself(self, service: Service):
         application, number = await submitted(service)
         answer = await answered(
