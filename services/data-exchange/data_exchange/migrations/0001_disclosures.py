@@ -14,7 +14,9 @@ CREATE TABLE disclosure (
     case_id      uuid        NOT NULL,
     disclosed_at timestamptz NOT NULL,
     sealed       bytea       NOT NULL
-);
+) WITH (toast_tuple_target = 8160);
+-- It cannot be compressed, and beside its row it would cost a second table's rows and index entries.
+ALTER TABLE disclosure ALTER COLUMN sealed SET STORAGE EXTERNAL;
 CREATE INDEX disclosure_case ON disclosure (case_id, disclosed_at);
 
 CREATE TABLE case_key (
