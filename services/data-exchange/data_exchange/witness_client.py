@@ -13,8 +13,15 @@ from yijian_ledger.notes import Note, NoteError, Signature, parse_signatures
 from yijian_ledger.witness_protocol import ADD_CHECKPOINT, SIZE_TYPE, AddCheckpoint, checkpoint_path
 
 _LONGEST: Final = 16_384
+# Conflict without a size is how other witnesses say that they saw another root at this size.
 _REFUSALS: Final = frozenset(
-    {HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.CONFLICT,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
 )
 
 
