@@ -133,6 +133,9 @@ def test_a_made_licence_identifier_is_the_printed_one() -> None:
 def test_an_area_code_is_read_as_issuer_but_never_written() -> None:
     with pytest.raises(InvalidIdentifierError):
         ids.make_licence_identifier("11100000MB03271699022", "340100", "000000016")
+    for serial in ("", "A" * 33, "a1", "一"):
+        with pytest.raises(ids.InvalidIdentifierError):
+            ids.make_licence_identifier("11990100MB0000027F001", "11990100MB0000027F", serial)
 
 
 def test_a_birth_certificate_needs_an_existing_province() -> None:

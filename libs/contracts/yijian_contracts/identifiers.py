@@ -129,6 +129,7 @@ _USCC = re.compile(r"[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}")
 _USCC_WEIGHTS = tuple(pow(3, i, 31) for i in range(17))
 _ORGANISATION_WEIGHTS = (3, 7, 9, 10, 5, 8, 4, 2)
 _BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_VALUES = {character: value for value, character in enumerate(_BASE36)}
 
 
 def is_uscc(code: str) -> bool:
@@ -193,16 +194,17 @@ def make_licence_identifier(licence_type: str, issuer: str, serial: str, *, vers
     if not is_uscc(issuer):
         raise InvalidIdentifierError("the issuer is not a unified social credit code")
     body = (licence_type, issuer, serial, f"{version:03d}")
-    identifier = ".".join((LICENCE_ROOT, *body, licence_check("".join(body))))
-    parse_licence_identifier(identifier)
-    return identifier
+    start = ".".join((LICENCE_ROOT, *body))
+    if _LICENCE.fullmatch(f"{start}.0") is None:
+        raise InvalidIdentifierError("the licence type, the serial or the version is not of its form")
+    return f"{start}.{licence_check(''.join(body))}"
 
 
 def licence_check(text: str) -> str:
     """ISO/IEC 7064 MOD 37,36 over digits and capital letters."""
     product = 36
     for character in text:
-        total = (product + _BASE36.index(character)) % 36 or 36
+        total = (product + _VALUES[character]) % 36 or 36
         product = total * 2 % 37
     return _BASE36[(37 - product) % 36]
 
