@@ -29,7 +29,10 @@ ERASURE_LOCK = 0x65726173757265
 async def hold_erasures(connection: Connection, *, alone: bool) -> None:
     """To be called before anything is read: topics are read by several processes at once, and until COMMIT either an
     erasure finds who was invited, or who invites finds the erasure."""
-    await connection.execute(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}($1)", ERASURE_LOCK)
+    if alone:
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", ERASURE_LOCK)
+    else:
+        await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", ERASURE_LOCK)
 
 
 async def forget_people(
