@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from functools import cache
 
 from yijian_contracts.areas import province_exists
 
@@ -195,32 +194,18 @@ def make_licence_identifier(licence_type: str, issuer: str, serial: str, *, vers
     if not is_uscc(issuer):
         raise InvalidIdentifierError("the issuer is not a unified social credit code")
     body = (licence_type, issuer, serial, f"{version:03d}")
-    check = _closing(_product(serial + body[3], after=_product_of_issuer(licence_type, issuer)))
-    identifier = ".".join((LICENCE_ROOT, *body, check))
-    if _LICENCE.fullmatch(identifier) is None:
-        raise InvalidIdentifierError("not an electronic licence identifier under 1.2.156.3005.2")
-    return identifier
+    start = ".".join((LICENCE_ROOT, *body))
+    if _LICENCE.fullmatch(f"{start}.0") is None:
+        raise InvalidIdentifierError("the licence type, the serial or the version is not of its form")
+    return f"{start}.{licence_check(''.join(body))}"
 
 
 def licence_check(text: str) -> str:
     """ISO/IEC 7064 MOD 37,36 over digits and capital letters."""
-    return _closing(_product(text, after=36))
-
-
-@cache
-def _product_of_issuer(licence_type: str, issuer: str) -> int:
-    """Thousands of licences begin alike."""
-    return _product(licence_type + issuer, after=36)
-
-
-def _product(text: str, *, after: int) -> int:
-    product = after
+    product = 36
     for character in text:
-        product = ((product + _VALUES[character]) % 36 or 36) * 2 % 37
-    return product
-
-
-def _closing(product: int) -> str:
+        total = (product + _VALUES[character]) % 36 or 36
+        product = total * 2 % 37
     return _BASE36[(37 - product) % 36]
 
 
