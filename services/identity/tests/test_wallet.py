@@ -171,3 +171,13 @@ async def test_a_page_goes_on_where_the_last_one_ended(city: City) -> None:
         before = f"&before={page['next']}"
     assert numbers == [5, 4, 3, 2, 1]
     assert page["next"] is None
+
+
+async def test_another_persons_document_says_nothing_as_a_place_to_go_on_from(city: City) -> None:
+    """Neither that it is there nor when it was issued."""
+    await city.certificate()
+    another = city.case.document(child=None, owner=citizen_number(date(1991, 1, 1)), number="Z990000009")
+    await arrive(city.provider, another)
+    for unknown in (another.event_id, uuid4()):
+        page = (await city.call("mother-0002", "GET", f"/v1/documents?before={unknown}")).json()
+        assert page == {"items": [], "next": None}

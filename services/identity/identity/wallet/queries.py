@@ -28,7 +28,9 @@ SELECT {COLUMNS}, mine.role FROM (
 """  # noqa: S608 - constants only
 _PAGE = (
     f"{_MINE} WHERE $2::uuid IS NULL OR (document.issued_at, document.id) <"  # noqa: S608
-    " (SELECT issued_at, id FROM document WHERE id = $2)"
+    # Of one's own: where a page ends must tell nothing of when another's document was issued.
+    " (SELECT issued_at, id FROM document WHERE id = $2 AND holder_id IN ("
+    "SELECT id FROM holder WHERE id_index = $1 UNION ALL SELECT holder_id FROM guardian WHERE person = $1))"
     " ORDER BY document.issued_at DESC, document.id DESC LIMIT $3"
 )
 _ONE_OF_MINE = f"{_MINE} WHERE document.id = $2"
