@@ -45,12 +45,17 @@ def test_a_name_that_can_be_none_is_refused(tmp_path: Path):
 
 
 @pytest.fixture
-def evidence(tmp_path: Path) -> Path:
+def purpose() -> str:
+    return "出生登记"
+
+
+@pytest.fixture
+def evidence(tmp_path: Path, purpose: str) -> Path:
     """A file that proves one leaf, and beside it the public key."""
     key = new_key("city.example/ledger")
     (tmp_path / "ledger.pub").write_text(key.public.vkey)
     salt = new_salt()
-    details = {"purpose": "出生登记", "disclosed_at": "2026-11-21T04:00:00Z", "portions": []}
+    details = {"purpose": purpose, "disclosed_at": "2026-11-21T04:00:00Z", "portions": []}
     leaf = make_leaf(uuid4(), LeafKind.DISCLOSURE, details, salt=salt)
     note = sign_checkpoint(Checkpoint(key.name, 1, SM3.leaf(leaf.data)), key)
     pack = make_pack(str(note), [Item(0, leaf.data, (), Opening(details, salt))])
@@ -65,6 +70,13 @@ def test_evidence_is_checked_with_files_alone(evidence: Path):
     assert "出生登记" in told.stdout
     as_json = json.loads(call("evidence", str(evidence), "--key", key, "--without-witness", "--json").stdout)
     assert as_json["items"][0]["details"]["purpose"] == "出生登记"
+
+
+@pytest.mark.parametrize("purpose", ["入学报名[/b]"])
+def test_what_somebody_wrote_is_shown_as_they_wrote_it(evidence: Path, purpose: str):
+    told = call("evidence", str(evidence), "--key", str(evidence.with_name("ledger.pub")), "--without-witness")
+    assert told.exit_code == 0
+    assert purpose in told.stdout
 
 
 def test_evidence_that_was_changed_ends_with_a_sentence_and_1(evidence: Path):

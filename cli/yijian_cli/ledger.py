@@ -138,7 +138,9 @@ def evidence(
     for content, item in proven.items:
         what = item.opening.details if item.opening else None
         said = f"{what.get('purpose', '')} {what.get('disclosed_at', '')}" if what else "(erased)"
-        console.print(f"  leaf {item.index}  {content.kind} {content.id}  {said}", highlight=False)
+        # What somebody wrote is text, whatever brackets are in it.
+        line = f"  leaf {item.index}  {content.kind} {content.id}  {said}"
+        console.print(line, highlight=False, markup=False)
 
 
 @app.command()

@@ -106,6 +106,7 @@ def test_signatures_of_strangers_are_ignored(key: PrivateKey):
         "text\n\n— na+me AAAAAAAA\n",
         "text\n\n—  AAAAAAAA\n",
         "te\txt\n\n— name AAAAAAAA\n",
+        "te\ud800xt\n\n— name AAAAAAAA\n",
         "text\n\n— name AAAAAAB=\n",
         "x" * 20_000 + "\n\n— name AAAAAAAA\n",
         "text\n\n" + "— name AAAAAAAA\n" * 65,

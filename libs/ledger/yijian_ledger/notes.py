@@ -63,7 +63,11 @@ class Note:
 
 def parse_note(text: str) -> Note:
     """The note in `text`. Raises `MalformedNoteError`."""
-    if len(text.encode("utf-8", "replace")) > MOST_NOTE_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:  # it came as JSON
+        raise MalformedNoteError("the note holds half of a surrogate pair") from None
+    if size > MOST_NOTE_BYTES:
         raise MalformedNoteError("the note is too long")
     if any(character < " " and character != "\n" for character in text):
         raise MalformedNoteError("the note has control characters")
