@@ -15,7 +15,7 @@ from tests.faults.births import Births
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(150)]
 
-OPERATIONS = 10
+OPERATIONS = 13
 EXAMPLES = {"anonymous": 10, "citizen": 60, "official": 10, "service": 10}
 
 
