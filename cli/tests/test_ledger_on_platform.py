@@ -1,6 +1,7 @@
 """`yijian ledger` against the running platform: it verifies, and a single flipped byte is named."""
 
 import json
+import time
 from typing import Any
 
 import psycopg
@@ -30,13 +31,24 @@ def call_json(*arguments: str) -> Any:
     return json.loads(result.stdout)
 
 
+def signed() -> Any:
+    """What the ledger says of itself once all that was disclosed is written down and signed."""
+    until = time.monotonic() + 60
+    told = call_json("status")
+    while told["leaves"] < 10 or told["signed"] is None or told["signed"]["size"] < told["leaves"]:
+        assert time.monotonic() < until, told
+        time.sleep(0.2)
+        told = call_json("status")
+    return told
+
+
 @pytest.mark.timeout(180)
 def test_the_ledger_of_a_birth_is_verified_and_a_changed_leaf_is_named(at_work: Platform):
     runner = CliRunner()
     applied = runner.invoke(app, ["apply", str(EXAMPLES / "different-districts.json"), "--watch", "--json"])
     assert applied.exit_code == 0, applied.output
 
-    told = call_json("status")
+    told = signed()
     assert told["leaves"] >= 10, "one for each task at least"
     assert told["problem"] is None
     verified = call_json("verify")

@@ -37,7 +37,7 @@ from yijian_messaging.testing import wait_until
 
 from tests.e2e.broker import read_all
 
-WITHIN_S = 30.0
+WITHIN_S = 90.0
 _timeline = TypeAdapter(list[EntryOut])
 _consents = TypeAdapter(list[ConsentOut])
 

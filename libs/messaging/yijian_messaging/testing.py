@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def wait_until(condition: Callable[[], Awaitable[bool]], *, what: str, within: float = 20.0) -> None:
+async def wait_until(condition: Callable[[], Awaitable[bool]], *, what: str, within: float = 60.0) -> None:
     """Wait for something that will become true; names it when it does not."""
     deadline = time.monotonic() + within
     while not await condition():

@@ -55,7 +55,7 @@ def erasures_consumer(
         store=store,
         kafka=kafka,
         decode=decode,
-        handle=partial(erase_people, keyring=keyring, store=store),
+        handle=partial(erase_people, keyring=keyring),
         tuning=tuning,
     )
 

@@ -54,7 +54,6 @@ async def erase(service: Service, *events: Event) -> list[Rejected]:
             transaction,
             [message(event) for event in events],
             keyring=service.parts.keyring,
-            store=service.parts.store,
         )
 
 

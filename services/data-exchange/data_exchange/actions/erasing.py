@@ -16,7 +16,7 @@ from yijian_common.database import Connection
 from yijian_contracts.cloudevents import CloudEvent
 from yijian_contracts.events import Event, PersonErased
 from yijian_ledger.leaf import Leaf, LeafKind, make_leaf, new_salt
-from yijian_messaging import Message, Rejected, Store, Transaction
+from yijian_messaging import Message, Rejected, Transaction
 
 from data_exchange import ledger
 from data_exchange.actions.consenting import hold_withdrawal
@@ -34,7 +34,7 @@ Told = Message[CloudEvent[Event]]
 
 
 async def erase_people(
-    transaction: Transaction[Connection], messages: Sequence[Told], *, keyring: Keyring, store: Store[Connection]
+    transaction: Transaction[Connection], messages: Sequence[Told], *, keyring: Keyring
 ) -> list[Rejected]:
     """Forget these people, in the open transaction; what is no erasure is rejected."""
     rejected = []
@@ -45,7 +45,7 @@ async def erase_people(
     for message in messages:
         match message.content.data:
             case PersonErased() as event:
-                leaves += await _erase(transaction, event, keyring, store)
+                leaves += await _erase(transaction, event, keyring)
             case other:
                 rejected.append(Rejected(message, f"{type(other).__name__} is no erasure"))
     await transaction.connection.execute("DELETE FROM erased_person WHERE erased_at < now() - $1::interval", REMEMBERED)
@@ -54,9 +54,7 @@ async def erase_people(
     return rejected
 
 
-async def _erase(
-    transaction: Transaction[Connection], event: PersonErased, keyring: Keyring, store: Store[Connection]
-) -> list[Leaf]:
+async def _erase(transaction: Transaction[Connection], event: PersonErased, keyring: Keyring) -> list[Leaf]:
     """Destroy what is kept of one person; the leaf that says so, unless it was said before or we never knew them."""
     ref = event.personal.refs.get(AUDIENCE)
     connection = transaction.connection
@@ -78,7 +76,7 @@ async def _erase(
     cut = await _cut(connection, touched.others, keyring)
     await _note(connection, event.erasure_id, destroyed, whole=True)
     await _note(connection, event.erasure_id, cut, whole=False)
-    await erase_letters(transaction, ref, keyring=keyring, store=store)
+    await erase_letters(transaction, ref, keyring=keyring)
     return [
         make_leaf(
             event.erasure_id,

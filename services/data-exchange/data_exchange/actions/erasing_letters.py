@@ -12,29 +12,40 @@ from yijian_common.database import Connection
 from yijian_common.sealer import KeyringSealer
 from yijian_contracts.cloudevents import UndecodableError, decode
 from yijian_contracts.events import DataDisclosed, DocumentShown
-from yijian_messaging import Record, Store, Transaction
-from yijian_messaging.letters import pack
+from yijian_messaging import Record, Transaction
+from yijian_messaging.letters import pack, unpack
 from yijian_messaging.store import LetterState
 
 from data_exchange.owners import CHILD
 
-_MOST_LETTERS: Final = 100_000
+_LETTERS_AT_ONCE: Final = 500
 
 
-async def erase_letters(
-    transaction: Transaction[Connection], ref: str, *, keyring: Keyring, store: Store[Connection]
-) -> None:
-    """Take the person out of every dead letter that names them."""
+async def erase_letters(transaction: Transaction[Connection], ref: str, *, keyring: Keyring) -> None:
+    """Take the person out of every dead letter that names them.
+
+    Through the one connection that we have: those who wait for the erasure to end may hold all the others.
+    """
     sealer = KeyringSealer(keyring)
-    for letter in await store.letters(limit=_MOST_LETTERS):
-        found = await store.letter(letter.id)
-        if found is None or ref.encode() not in (found.record.value or b""):
-            continue
-        left = _without(found.record, ref)
-        if left is None:
-            await transaction.settle_letter(letter.id, LetterState.DISCARDED, "erased with the person it named")
-        sealed = b"" if left is None else sealer.seal(pack(replace(found.record, value=left)))
-        await transaction.connection.execute("UPDATE dead_letter SET sealed = $2 WHERE id = $1", letter.id, sealed)
+    connection = transaction.connection
+    last = 0
+    while rows := await connection.fetch(
+        "SELECT id, topic, partition, record_offset, sealed FROM dead_letter WHERE id > $1 AND sealed <> ''"
+        " ORDER BY id LIMIT $2",
+        last,
+        _LETTERS_AT_ONCE,
+    ):
+        last = rows[-1]["id"]
+        for row in rows:
+            place = {"topic": row["topic"], "partition": row["partition"], "offset": row["record_offset"]}
+            record = unpack(sealer.open(row["sealed"]), **place)
+            if ref.encode() not in (record.value or b""):
+                continue
+            left = _without(record, ref)
+            if left is None:
+                await transaction.settle_letter(row["id"], LetterState.DISCARDED, "erased with the person it named")
+            sealed = b"" if left is None else sealer.seal(pack(replace(record, value=left)))
+            await connection.execute("UPDATE dead_letter SET sealed = $2 WHERE id = $1", row["id"], sealed)
 
 
 def _without(record: Record, ref: str) -> bytes | None:
