@@ -22,8 +22,10 @@ FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM application W
 JOIN generate_series(1, $2::int) AS n ON (n - 1) % $3::int = o.place
 """
 _ROWS = (
-    """INSERT INTO application SELECT c.id, a.life_event, a.digest, a.applicant, a.status, a.version,
-       replace(a.state, a.id::text, c.id::text), a.answers, a.data_key, a.traceparent, a.submitted_at, a.next_look_at
+    """INSERT INTO application (id, life_event, digest, applicant, status, version, state, answers, people, data_key,
+       traceparent, submitted_at, next_look_at, held)
+       SELECT c.id, a.life_event, a.digest, a.applicant, a.status, a.version, replace(a.state, a.id::text, c.id::text),
+       a.answers, a.people, a.data_key, a.traceparent, a.submitted_at, a.next_look_at, a.held
        FROM copy c JOIN application a ON a.id = c.original""",
     """INSERT INTO application_party SELECT sha256(p.party || c.id::text::bytea), c.id
        FROM copy c JOIN application_party p ON p.application_id = c.original""",
@@ -34,7 +36,10 @@ _ROWS = (
     """INSERT INTO consent SELECT c.id, s.basis, s.giver, sha256(s.party || c.id::text::bytea), s.state, s.means,
        s.asked_at, s.changed_at, s.given_at, s.valid_until
        FROM copy c JOIN consent s ON s.application_id = c.original""",
-    """INSERT INTO disclosure SELECT gen_random_uuid(), c.id, d.department, d.matter, d.parts, d.disclosed_at
+    """INSERT INTO authorisation SELECT sha256(u.used || c.id::text::bytea), c.id, u.used_at
+       FROM copy c JOIN authorisation u ON u.application_id = c.original""",
+    """INSERT INTO disclosure (task_id, application_id, department, matter, disclosed_at, fields)
+       SELECT gen_random_uuid(), c.id, d.department, d.matter, d.disclosed_at, d.fields
        FROM copy c JOIN disclosure d ON d.application_id = c.original""",
     """INSERT INTO claim SELECT sha256(k.digest || c.id::text::bytea), c.id
        FROM copy c JOIN claim k ON k.application_id = c.original""",
