@@ -5,19 +5,17 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-import httpx
 from fastapi import FastAPI
 from yijian_common import database, pairwise
 from yijian_common.app import create_app
-from yijian_common.auth import TokenVerifier
 from yijian_common.crypto import KeyFileError, Keyring
 from yijian_common.ended_sessions import EndedSessions
 from yijian_common.idempotency import IdempotencyPurge
-from yijian_common.key_sets import PostgresKeySetStore
 from yijian_common.messages import kafka_connection, tuning, unhurried
 from yijian_common.process import StartError, run
 from yijian_common.sealer import KeyringSealer
 from yijian_common.settings import Role, load_settings
+from yijian_common.verifiers import open_verifier
 from yijian_messaging import Component, Relay
 from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
@@ -83,7 +81,7 @@ async def build(settings: ApprovalSettings, stack: AsyncExitStack) -> tuple[Fast
     )
     if settings.plays(Role.API):
         ended = EndedSessions(kafka)
-        verifier = await _verifier(settings, pool, stack, ended)
+        verifier = await open_verifier(settings, pool, stack, ended=ended)
         app.state.tokens = verifier
         components += [intake, progress, ended, verifier]
     if settings.plays(Role.WORKER):
@@ -116,23 +114,6 @@ async def _life_events(settings: ApprovalSettings, pool: database.Pool) -> LifeE
         )
     except LifeEventError as error:
         raise StartError(str(error)) from None
-
-
-async def _verifier(
-    settings: ApprovalSettings, pool: database.Pool, stack: AsyncExitStack, ended: EndedSessions
-) -> TokenVerifier:
-    if settings.identity_issuer is None:
-        raise StartError("approval needs to know who signs tokens; set YIJIAN_IDENTITY_ISSUER.")
-    http = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
-    verifier = TokenVerifier(
-        issuer=settings.identity_issuer,
-        audience=settings.audience,
-        http=http,
-        store=PostgresKeySetStore(pool, issuer=settings.identity_issuer),
-        ended=ended,
-    )
-    await verifier.load_stored_keys()
-    return verifier
 
 
 def _keys(settings: ApprovalSettings, keyring: Keyring) -> Keys:

@@ -9,15 +9,14 @@ import httpx
 from fastapi import APIRouter, FastAPI
 from yijian_common import database
 from yijian_common.app import create_app
-from yijian_common.auth import TokenVerifier
 from yijian_common.crypto import KeyFileError, Keyring
 from yijian_common.ended_sessions import EndedSessions
 from yijian_common.idempotency import IdempotencyPurge
-from yijian_common.key_sets import PostgresKeySetStore
 from yijian_common.messages import kafka_connection, tuning, unhurried
 from yijian_common.process import StartError, run
 from yijian_common.sealer import KeyringSealer
 from yijian_common.settings import Role, load_settings
+from yijian_common.verifiers import open_verifier
 from yijian_ledger.keys import PrivateKey, SigningKeyError, read_private_key, read_public_key
 from yijian_messaging import Component, Relay
 from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
@@ -58,7 +57,7 @@ async def build(settings: DataExchangeSettings, stack: AsyncExitStack) -> tuple[
     app.state.parts = Parts(pool=pool, store=store, keyring=keyring)
     if settings.plays(Role.API):
         ended = EndedSessions(kafka)
-        verifier = await _verifier(settings, pool, stack, ended=ended)
+        verifier = await open_verifier(settings, pool, stack, ended=ended)
         app.state.tokens = verifier
         components += [verifier, ended]
     if settings.plays(Role.WORKER):
@@ -119,23 +118,6 @@ async def _require_ledger(pool: database.Pool) -> None:
         await pool.execute("SELECT FROM ledger.leaf, ledger.tile, ledger.checkpoint, ledger.cosignature WHERE false")
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError):
         raise StartError("data-exchange has no ledger in its database; run `yijian provision`.") from None
-
-
-async def _verifier(
-    settings: DataExchangeSettings, pool: database.Pool, stack: AsyncExitStack, *, ended: EndedSessions
-) -> TokenVerifier:
-    if settings.identity_issuer is None:
-        raise StartError("data-exchange needs to know who signs tokens; set YIJIAN_IDENTITY_ISSUER.")
-    http = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
-    verifier = TokenVerifier(
-        issuer=settings.identity_issuer,
-        audience=settings.audience,
-        http=http,
-        store=PostgresKeySetStore(pool, issuer=settings.identity_issuer),
-        ended=ended,
-    )
-    await verifier.load_stored_keys()
-    return verifier
 
 
 def main() -> None:

@@ -4,19 +4,17 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-import httpx
 from fastapi import FastAPI
 from yijian_common import database
 from yijian_common.app import create_app
-from yijian_common.auth import TokenVerifier
 from yijian_common.crypto import Keyring
 from yijian_common.ended_sessions import EndedSessions
 from yijian_common.idempotency import IdempotencyPurge
-from yijian_common.key_sets import PostgresKeySetStore
 from yijian_common.messages import kafka_connection, tuning, unhurried
-from yijian_common.process import StartError, run
+from yijian_common.process import run
 from yijian_common.sealer import KeyringSealer
 from yijian_common.settings import Role, load_settings
+from yijian_common.verifiers import open_verifier
 from yijian_messaging import Component, Relay
 from yijian_messaging.postgres import PLANNER_SETTINGS, PostgresStore
 
@@ -51,7 +49,7 @@ async def build(settings: RatingSettings, stack: AsyncExitStack) -> tuple[FastAP
     app.state.parts = Parts(pool=pool, store=store, carrier=carrier)
     if settings.plays(Role.API):
         ended = EndedSessions(kafka)
-        verifier = await _verifier(settings, pool, stack, ended)
+        verifier = await open_verifier(settings, pool, stack, ended=ended)
         app.state.tokens = verifier
         components += [ended, verifier]
     if settings.plays(Role.WORKER):
@@ -63,23 +61,6 @@ async def build(settings: RatingSettings, stack: AsyncExitStack) -> tuple[FastAP
     if settings.plays(Role.RELAY):
         components.append(Relay(store=store, kafka=kafka, tuning=unhurried(tuning(settings))))
     return app, components
-
-
-async def _verifier(
-    settings: RatingSettings, pool: database.Pool, stack: AsyncExitStack, ended: EndedSessions
-) -> TokenVerifier:
-    if settings.identity_issuer is None:
-        raise StartError("rating needs to know who signs tokens; set YIJIAN_IDENTITY_ISSUER.")
-    http = await stack.enter_async_context(httpx.AsyncClient(timeout=5))
-    verifier = TokenVerifier(
-        issuer=settings.identity_issuer,
-        audience=settings.audience,
-        http=http,
-        store=PostgresKeySetStore(pool, issuer=settings.identity_issuer),
-        ended=ended,
-    )
-    await verifier.load_stored_keys()
-    return verifier
 
 
 def main() -> None:
