@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS: Final = 0.1
 SETTLE_SECONDS: Final = 0.1
 """What comes in together is signed together."""
-INTERVAL_SECONDS: Final = 0.75
+INTERVAL_SECONDS: Final = 0.6
 """From one checkpoint to the next under load; with a poll and the signing itself it stays below a second."""
 STANDBY_SECONDS: Final = 0.5
 """How often whoever does not sign asks whether to take over."""
