@@ -2,6 +2,10 @@
 
 from dataclasses import replace
 
+from yijian_contracts import cloudevents
+from yijian_contracts.cloudevents import CloudEvent, UndecodableError
+from yijian_contracts.events import Event
+from yijian_messaging import Decoded, Record
 from yijian_messaging.settings import KafkaSettings as Connection
 from yijian_messaging.settings import Tuning
 
@@ -39,3 +43,16 @@ def tuning(settings: KafkaSettings) -> Tuning:
 def unhurried(tuned: Tuning) -> Tuning:
     """The same for a consumer, or a relay, that nobody waits for."""
     return replace(tuned, fetch_bytes=UNHURRIED_BYTES, fetch_wait=UNHURRIED_SECONDS, relay_poll=UNHURRIED_POLL_SECONDS)
+
+
+def decode_record(record: Record) -> Decoded[CloudEvent[Event]]:
+    """An event that came by its own topic. Raises `UndecodableError`."""
+    event = cloudevents.decode(record.headers, record.value)
+    require_own_topic(event.data, record)
+    return Decoded(id=event.id, content=event, traceparent=event.traceparent)
+
+
+def require_own_topic(event: Event, record: Record) -> None:
+    """A topic has one writer: whoever says something elsewhere speaks for somebody else. Raises `UndecodableError`."""
+    if event.topic != record.topic:
+        raise UndecodableError("the event belongs on another topic than the one it came by")

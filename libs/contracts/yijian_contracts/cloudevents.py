@@ -16,6 +16,7 @@ from yijian_contracts.events import EVENTS, Event
 from yijian_contracts.strict_json import InvalidJsonError, parse
 
 E_co = TypeVar("E_co", bound=Event, covariant=True)
+E = TypeVar("E", bound=Event)
 
 JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"
@@ -42,6 +43,10 @@ class CloudEvent(Generic[E_co]):
     time: datetime
     data: E_co
     traceparent: str | None = None
+
+    def holding(self, data: E) -> "CloudEvent[E]":
+        """The same event, whose data is known to be of a kind."""
+        return CloudEvent(id=self.id, source=self.source, time=self.time, data=data, traceparent=self.traceparent)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from yijian_common.crypto import Keyring
 from yijian_common.database import Connection
+from yijian_common.messages import require_own_topic
 from yijian_contracts import cloudevents
 from yijian_contracts.cloudevents import CloudEvent, UndecodableError
 from yijian_contracts.departments import departments
@@ -90,8 +91,7 @@ def decode_told(record: Record) -> Decoded[CloudEvent[Told]]:
     data = event.data
     if not isinstance(data, ConsentWithdrawn | WithdrawalsToldUntil):
         raise UndecodableError(f"{type(data).__name__} does not belong on this topic")
-    content = CloudEvent(id=event.id, source=event.source, time=event.time, data=data, traceparent=event.traceparent)
-    return Decoded(id=event.id, content=content, traceparent=event.traceparent)
+    return Decoded(id=event.id, content=event.holding(data), traceparent=event.traceparent)
 
 
 def rectifications_consumer(
@@ -138,8 +138,7 @@ def decode_from(kind: type[E], record: Record) -> Decoded[CloudEvent[E]]:
     data = event.data
     if not isinstance(data, kind):
         raise UndecodableError(f"{type(data).__name__} does not belong on this topic")
-    content = CloudEvent(id=event.id, source=event.source, time=event.time, data=data, traceparent=event.traceparent)
-    return Decoded(id=event.id, content=content, traceparent=event.traceparent)
+    return Decoded(id=event.id, content=event.holding(data), traceparent=event.traceparent)
 
 
 def decode_result(record: Record, *, keyring: Keyring) -> Decoded[CloudEvent[Said]]:
@@ -148,11 +147,10 @@ def decode_result(record: Record, *, keyring: Keyring) -> Decoded[CloudEvent[Sai
     said = event.data
     if not isinstance(said, TaskReceived | TaskAnswered | TaskUnprocessable):
         raise UndecodableError(f"{type(said).__name__} is not for departments to say")
-    if said.topic != record.topic:
-        # A topic has one writer, so a department can only ever speak for itself.
-        raise UndecodableError("the event belongs on another topic than the one it came by")
-    content = CloudEvent(id=event.id, source=event.source, time=event.time, data=said, traceparent=event.traceparent)
-    return Decoded(id=_id_of(event.id, said, record, keyring), content=content, traceparent=event.traceparent)
+    require_own_topic(said, record)
+    return Decoded(
+        id=_id_of(event.id, said, record, keyring), content=event.holding(said), traceparent=event.traceparent
+    )
 
 
 def _id_of(event_id: str, said: Said, record: Record, keyring: Keyring) -> str:

@@ -4,11 +4,11 @@ from functools import partial
 
 from yijian_common.crypto import Keyring
 from yijian_common.database import Connection
-from yijian_contracts import cloudevents
-from yijian_contracts.cloudevents import CloudEvent, UndecodableError
+from yijian_common.messages import decode_record
+from yijian_contracts.cloudevents import CloudEvent
 from yijian_contracts.events import Event
 from yijian_contracts.topics import CONSENTS_GIVEN, DISCLOSURES, DOCUMENTS_SHOWN, ERASURES
-from yijian_messaging import Consumer, Decoded, KafkaSettings, Record, Store, Tuning
+from yijian_messaging import Consumer, KafkaSettings, Store, Tuning
 
 from data_exchange.actions.consenting import register_consents
 from data_exchange.actions.disclosing import record_disclosures
@@ -24,7 +24,7 @@ def disclosures_consumer(
         topics=[DISCLOSURES, DOCUMENTS_SHOWN],
         store=store,
         kafka=kafka,
-        decode=decode,
+        decode=decode_record,
         handle=partial(record_disclosures, keyring=keyring),
         tuning=tuning,
     )
@@ -39,7 +39,7 @@ def consents_consumer(
         topics=[CONSENTS_GIVEN],
         store=store,
         kafka=kafka,
-        decode=decode,
+        decode=decode_record,
         handle=partial(register_consents, keyring=keyring),
         tuning=tuning,
     )
@@ -54,15 +54,7 @@ def erasures_consumer(
         topics=[ERASURES],
         store=store,
         kafka=kafka,
-        decode=decode,
+        decode=decode_record,
         handle=partial(erase_people, keyring=keyring),
         tuning=tuning,
     )
-
-
-def decode(record: Record) -> Decoded[CloudEvent[Event]]:
-    """An event that came by its own topic. Raises `UndecodableError`."""
-    event = cloudevents.decode(record.headers, record.value)
-    if event.data.topic != record.topic:
-        raise UndecodableError("the event belongs on another topic than the one it came by")
-    return Decoded(id=event.id, content=event, traceparent=event.traceparent)

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from functools import partial
 
 from yijian_common.database import Connection
+from yijian_common.messages import require_own_topic
 from yijian_contracts import cloudevents
-from yijian_contracts.cloudevents import CloudEvent, UndecodableError
+from yijian_contracts.cloudevents import CloudEvent
 from yijian_contracts.events import EVENTS, ApplicationCompleted, Event, PersonErased, RectificationAnswered
 from yijian_contracts.topics import APPLICATIONS, ERASURES, RECTIFICATIONS_ANSWERED
 from yijian_messaging import Consumer, Decoded, KafkaSettings, Message, Record, Rejected, Store, Transaction, Tuning
@@ -46,9 +47,7 @@ def decode_event(record: Record) -> Decoded[CloudEvent[Event]] | None:
     event = cloudevents.decode(record.headers, record.value)
     if not isinstance(event.data, WANTED):
         return None
-    if event.data.topic != record.topic:
-        # A topic has one writer: nobody else speaks for approval or for identity.
-        raise UndecodableError("the event belongs on another topic than the one it came by")
+    require_own_topic(event.data, record)
     return Decoded(id=event.id, content=event, traceparent=event.traceparent)
 
 

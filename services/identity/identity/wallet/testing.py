@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+from yijian_common.messages import decode_record
 from yijian_contracts.cloudevents import CloudEvent, decode, encode
 from yijian_contracts.departments import get_department
 from yijian_contracts.events import (
@@ -27,7 +28,6 @@ from yijian_messaging import Decoded, Message, Record, Rejected
 from identity.accounts import load_accounts
 from identity.provider import OpenIdProvider
 from identity.wallet.arrivals import record_arrivals
-from identity.wallet.consumers import decode_arrival
 
 KINDS = {
     "birth-certificate": ("health", "B2", "出生医学证明", "002"),
@@ -108,7 +108,7 @@ def message(event: Event) -> Message[CloudEvent[Event]]:
     encoded = encode(event, source="approval")
     headers = tuple((name, text.encode()) for name, text in encoded.headers.items())
     record = Record(encoded.topic, 0, 0, encoded.key.encode(), encoded.value, headers, 0)
-    decoded: Decoded[CloudEvent[Event]] = decode_arrival(record)
+    decoded: Decoded[CloudEvent[Event]] = decode_record(record)
     return Message(id=decoded.id, content=decoded.content, record=record)
 
 
