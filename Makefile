@@ -1,7 +1,7 @@
 # What a person types. Needs git, make and Python >= 3.11; everything else is installed into .venv and .yijian.
 BIN := .venv/bin
 MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml, \
-	libs/* services/* departments/* witness cli deploy/embedded examples bench)))
+	libs/* services/* departments/* witness cli deploy/embedded examples bench chaos)))
 
 .DEFAULT_GOAL := help
 .PHONY: help install up down status demo test test-faults test-ledger lint typecheck contracts bench lock clean FORCE
