@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -94,9 +95,16 @@ def _opened(keyring: Keyring, keys: list[DataKey], blob: bytes, contexts: list[b
     for context in contexts:
         for opener in (keyring.open_envelope, *(key.open for key in keys)):
             try:
-                yield opener(blob, context).decode()
+                yield _unpacked(opener(blob, context)).decode()
             except (UnsealError, UnicodeDecodeError):
                 continue
+
+
+def _unpacked(kept: bytes) -> bytes:
+    try:
+        return zlib.decompress(kept)
+    except zlib.error:
+        return kept
 
 
 async def in_order(service: Service, key: PrivateKey) -> list[str]:
