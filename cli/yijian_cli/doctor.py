@@ -18,7 +18,7 @@ from yijian_embedded.java import find_java, java_major
 from yijian_embedded.platform import Platform
 from yijian_embedded.ports import is_free
 from yijian_embedded.postgres_user import find_binaries, server_major, user_namespace
-from yijian_embedded.processes import find_leftovers, find_running, recorded
+from yijian_embedded.processes import find_leftovers
 
 from yijian_cli.output import AsJson, console, print_json, print_table
 from yijian_cli.platform import this_platform
@@ -116,8 +116,7 @@ def _ports(platform: Platform) -> Iterator[Check]:
     if not ports:
         yield Check("ports", "chosen by the first `yijian up`")
         return
-    ours = {name for name in recorded(platform.home) if find_running(platform.home, name)}
-    ours |= {"kafka-controller"} if "kafka" in ours else set()
+    ours = platform.occupied()
     taken = [f"{port} ({name})" for name, port in ports.items() if name not in ours and not is_free(port)]
     fix = "stop what holds them; while the platform is down `yijian up` chooses others by itself" if taken else ""
     found = f"taken by another program: {', '.join(taken)}" if taken else f"{min(ports.values())} and on are ours"

@@ -26,6 +26,11 @@ class Home:
         return self.folder / "ports.json"
 
     @property
+    def shape(self) -> Path:
+        """How many brokers and further processes there are, where it is not the ordinary number."""
+        return self.folder / "shape.json"
+
+    @property
     def logs(self) -> Path:
         return self.folder / "logs"
 

@@ -75,6 +75,14 @@ def answers(admin: AdminClient) -> bool:
         return False
 
 
+def members(admin: AdminClient) -> set[int]:
+    """The brokers that serve clients, as the one that answers this client sees it; none when nobody answers."""
+    try:
+        return {node.id for node in admin.describe_cluster(request_timeout=2).result().nodes}
+    except KafkaException:
+        return set()
+
+
 def topic_access(topic: str, writers: Iterable[str], readers: Iterable[str]) -> list[AclBinding]:
     """Literal rights on one topic: a writer describes and writes, a reader describes and reads."""
     rights = [(name, AclOperation.WRITE) for name in writers] + [(name, AclOperation.READ) for name in readers]

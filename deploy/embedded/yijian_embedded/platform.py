@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from yijian_embedded.errors import PlatformError, ProcessEndedError
 from yijian_embedded.external import external_kafka, external_postgres
 from yijian_embedded.home import Home, locked, make_private_folder
 from yijian_embedded.kafka_access import answers, wait_for_user
+from yijian_embedded.kafka_settings import Broker, brokers
 from yijian_embedded.keys import ensure_key_file, ensure_ledger_keys, ensure_pairwise_keys
 from yijian_embedded.ports import choose_ports, is_free_soon, read_ports
 from yijian_embedded.postgres_access import close_to_public, database_url
@@ -37,7 +38,8 @@ from yijian_embedded.processes import (
     wait_until_ready,
 )
 from yijian_embedded.provisioning import SERVICE_DATABASES, Provisioned, provision, rotate
-from yijian_embedded.topology import PORT_NAMES, SERVICES, Service, environment, get_service
+from yijian_embedded.shape import Shape, read_shape, remember_shape, wire_port, wired_port
+from yijian_embedded.topology import SERVICES, Service, environment, get_service, port_names
 
 SERVICE_READY_WITHIN_S = 60
 # A service has 15 s to finish what it accepted.
@@ -57,11 +59,25 @@ class ProcessStatus:
 
 
 class Platform:
-    """The processes whose data lies in `folder`. Every command may be repeated at any time, also after a crash."""
+    """The processes whose data lies in `folder`. Every command may be repeated at any time, also after a crash.
 
-    def __init__(self, folder: Path) -> None:
+    `shape` is for the first `up`; without it the folder keeps the shape that it has.
+    """
+
+    def __init__(self, folder: Path, *, shape: Shape | None = None) -> None:
         self.home = Home(folder.resolve())
         self.secrets = Secrets(self.home)
+        self._shape = shape
+
+    @property
+    def shape(self) -> Shape:
+        """How many brokers and further processes there are."""
+        return self._shape or read_shape(self.home)
+
+    @property
+    def brokers(self) -> tuple[str, ...]:
+        """The brokers' names."""
+        return tuple(broker.name for broker in brokers(self.shape))
 
     @property
     def ports(self) -> Mapping[str, int]:
@@ -70,11 +86,11 @@ class Platform:
 
     @property
     def kafka_admin(self) -> KafkaCredentials:
-        """The broker's administrator."""
+        """The brokers' administrator."""
         if external := external_kafka():
             return external
         self._refuse_before_first_start()
-        return kafka.admin_credentials(self.home, self.ports)
+        return kafka.admin_credentials(self.home, self.shape, self.ports)
 
     @property
     def postgres_admin_url(self) -> str:
@@ -102,8 +118,10 @@ class Platform:
 
     def environment(self, name: str, *, replica: int = 1) -> dict[str, str]:
         """What the process with this name is told."""
-        service = get_service(name, replica=replica)
-        url = self.database_url(name) if name in SERVICE_DATABASES else None
+        return self._environment(get_service(name, replica=replica))
+
+    def _environment(self, service: Service) -> dict[str, str]:
+        url = self.database_url(service.name) if service.name in SERVICE_DATABASES else None
         credentials = self.kafka_credentials(service.principal) if service.principal else None
         return environment(service, self.home, self.ports, kafka=credentials, database_url=url)
 
@@ -115,7 +133,8 @@ class Platform:
         """Start what is not running. With `wait`, return when every service says that it is ready."""
         with locked(self.home):
             end(find_leftovers(self.home))
-            choose_ports(self.home, PORT_NAMES, occupied=self._occupied())
+            remember_shape(self.home, self.shape)
+            choose_ports(self.home, port_names(self.shape), occupied=self.occupied())
             make_private_folder(self.home.stores)
             for service in SERVICES:
                 ensure_key_file(self.home, service.name)
@@ -124,40 +143,88 @@ class Platform:
             self._start_infrastructure()
             provision(self.kafka_admin, self.postgres_admin_url, self.secrets)
             if services:
-                self._start_services(SERVICES, wait=wait, settings={})
+                started = self._start_services(SERVICES, settings={})
+                self._wait_for(started if wait else {})
 
     def down(self) -> list[str]:
         """Stop services, then the broker, then the database; says what was running. Nothing is left behind."""
         if not self.home.folder.exists():
             return []
         with locked(self.home):
-            services = [name for name in recorded(self.home) if name not in (kafka.NAME, postgres.NAME)]
+            servers = (*kafka.running_names(self.home), postgres.NAME)
+            services = [name for name in recorded(self.home) if name not in servers]
             stopped = stop(self.home, services, within_s=SERVICE_STOPPED_WITHIN_S)
-            stopped += [kafka.NAME] if kafka.stop_kafka(self.home) else []
+            stopped += kafka.stop_brokers(self.home)
             stopped += [postgres.NAME] if postgres.stop_postgres(self.home) else []
             end(find_leftovers(self.home))
         return stopped
 
     def start_service(
-        self, name: str, *, replica: int = 1, wait: bool = True, settings: Mapping[str, str] | None = None
+        self,
+        name: str,
+        *,
+        replica: int = 1,
+        process: str = "",
+        wait: bool = True,
+        settings: Mapping[str, str] | None = None,
+        runner: Sequence[str] = (),
     ) -> None:
-        """Start one service or department whose infrastructure runs, with further settings in its environment."""
-        with locked(self.home):
-            self._start_services([get_service(name, replica=replica)], wait=wait, settings=settings or {})
+        """Start one service or department whose infrastructure runs, with further settings in its environment.
 
-    def stop_service(self, name: str, *, replica: int = 1) -> None:
+        `process` is one of the shape's further processes, in place of `replica`. A `runner` is a module with its
+        arguments that is given the program's module to run.
+        """
+        service = get_service(name, replica=replica, process=process)
+        with locked(self.home):
+            started = self._start_services([service], settings=settings or {}, runner=runner)
+        self._wait_for(started if wait else {})
+
+    def stop_service(self, name: str, *, replica: int = 1, process: str = "") -> None:
         """Stop one service or department."""
         with locked(self.home):
-            process_name = get_service(name, replica=replica).process_name
+            process_name = get_service(name, replica=replica, process=process).process_name
             stop(self.home, [process_name], within_s=SERVICE_STOPPED_WITHIN_S)
+
+    def start_server(self, name: str, *, wait: bool = True) -> None:
+        """Start one broker or the database of a platform that was up, on the data that is there."""
+        with locked(self.home):
+            process = find_running(self.home, name) or self._start_server(name)
+        if wait:
+            self._wait_for_server(name, process)
+
+    def stop_server(self, name: str) -> None:
+        """Let one broker or the database end in good order."""
+        with locked(self.home):
+            if name == postgres.NAME:
+                postgres.stop_postgres(self.home)
+            else:
+                kafka.stop_brokers(self.home, [name])
 
     def process(self, name: str) -> psutil.Process | None:
         """The running process with this name (`kafka`, `approval`, `approval-2`, `health`), if it runs."""
         return find_running(self.home, name)
 
+    def is_ready(self, name: str) -> bool:
+        """Whether the process with this name does its work now."""
+        if kafka.is_broker(name):
+            if external := external_kafka():
+                return answers(AdminClient(external.client_config()))
+            return kafka.is_member(self.home, self._broker(name), self.ports)
+        if name == postgres.NAME:
+            return postgres.answers(self.postgres_admin_url)
+        connection = HTTPConnection("127.0.0.1", self.ports[name], timeout=2)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
     def status(self) -> list[ProcessStatus]:
         """Every process of the platform and how it is."""
-        names = [kafka.NAME, postgres.NAME, *(service.name for service in SERVICES)]
+        usual = [*self.brokers, postgres.NAME, *(service.name for service in SERVICES)]
+        names = [*usual, *(name for name in recorded(self.home) if name not in usual)]
         with ThreadPoolExecutor(len(names)) as pool:
             return list(pool.map(self._status_of, names))
 
@@ -183,10 +250,15 @@ class Platform:
         if not self.ports:
             raise PlatformError(f"nothing was ever started in {self.home.folder}: run `yijian up` first")
 
-    def _occupied(self) -> frozenset[str]:
-        """The names whose ports this folder's own processes hold."""
-        running = {name for name in PORT_NAMES if find_running(self.home, name)}
-        return frozenset(running | ({kafka.CONTROLLER_PORT} if kafka.NAME in running else set()))
+    def occupied(self) -> frozenset[str]:
+        """The names whose ports this folder's own processes hold, and those of wires that others lay to them."""
+        shape = self.shape
+        running = {name for name in port_names(shape) if find_running(self.home, name)}
+        for broker in brokers(shape) if running else ():
+            running |= {wire_port(wire, broker.name) for wire in shape.wires}
+            if broker.name in running:
+                running |= {broker.controller_port, *(wired_port(wire, broker.name) for wire in shape.wires)}
+        return frozenset(running | {wire_port(wire, postgres.NAME) for wire in shape.wires if running})
 
     def _start_infrastructure(self) -> None:
         # Made before the threads below, which then only read them.
@@ -198,83 +270,80 @@ class Platform:
 
     def _start_kafka(self) -> None:
         if external_kafka():
-            if not self._is_ready(kafka.NAME):
+            if not self.is_ready(kafka.NAME):
                 raise PlatformError(
                     f"Kafka at {self.kafka_admin.bootstrap} does not let {self.kafka_admin.username} in"
                 )
             return
-        self._ensure(
-            kafka.NAME,
-            start=lambda: kafka.start_kafka(self.home, self.ports),
-            wait=lambda process: kafka.wait_for_kafka(self.home, process, self.kafka_admin),
-        )
+        kafka.make_storage(self.home, self.shape, self.ports)
+        with ThreadPoolExecutor(len(self.brokers)) as pool:
+            list(pool.map(self._ensure, self.brokers))
 
     def _start_postgres(self) -> None:
         if external_postgres():
-            if not self._is_ready(postgres.NAME):
+            if not self.is_ready(postgres.NAME):
                 raise PlatformError("the Postgres that YIJIAN_POSTGRES_ADMIN_URL names does not let its user in")
             return
-        self._ensure(
-            postgres.NAME,
-            start=lambda: postgres.start_postgres(self.home, self.ports),
-            wait=lambda process: postgres.wait_for_postgres(self.home, process, self.postgres_admin_url),
-        )
+        self._ensure(postgres.NAME)
         close_to_public(self.postgres_admin_url)
 
-    def _ensure(
-        self, name: str, *, start: Callable[[], psutil.Process], wait: Callable[[psutil.Process], None]
-    ) -> None:
-        """Wait for the process that runs, or for a new one; one that was just killed may look alive for a moment."""
+    def _ensure(self, name: str) -> None:
+        """Wait for the server that runs, or for a new one; one that was just killed may look alive for a moment."""
         running = find_running(self.home, name)
         if running:
             with suppress(ProcessEndedError):
-                wait(running)
+                self._wait_for_server(name, running)
                 return
-        is_free_soon(self.ports[name])
-        wait(start())
+        self._wait_for_server(name, self._start_server(name))
 
-    def _start_services(self, services: Sequence[Service], *, wait: bool, settings: Mapping[str, str]) -> None:
+    def _start_server(self, name: str) -> psutil.Process:
+        is_free_soon(self.ports[name])
+        if name == postgres.NAME:
+            return postgres.start_postgres(self.home, self.ports)
+        return kafka.start_broker(self.home, self._broker(name), self.shape, self.ports)
+
+    def _wait_for_server(self, name: str, process: psutil.Process) -> None:
+        if name == postgres.NAME:
+            postgres.wait_for_postgres(self.home, process, self.postgres_admin_url)
+        else:
+            kafka.wait_for_broker(self.home, self._broker(name), process, self.ports)
+
+    def _broker(self, name: str) -> Broker:
+        return next(broker for broker in brokers(self.shape) if broker.name == name)
+
+    def _start_services(
+        self, services: Sequence[Service], *, settings: Mapping[str, str], runner: Sequence[str] = ()
+    ) -> dict[str, psutil.Process]:
         started = {}
         for service in services:
             if not service.is_written:
                 continue
-            command = [sys.executable, "-m", service.module]
-            told = self.environment(service.name, replica=service.replica)
+            command = [sys.executable, "-m", *runner, service.module]
+            told = self._environment(service)
             program = Program(service.process_name, command, _inherited_environment() | told | dict(settings))
             started[program.name] = find_running(self.home, program.name) or start(self.home, program)
-        for name, process in started.items() if wait else ():
-            is_ready = partial(self._is_ready, name)
+        return started
+
+    def _wait_for(self, started: Mapping[str, psutil.Process]) -> None:
+        for name, process in started.items():
+            is_ready = partial(self.is_ready, name)
             wait_until_ready(self.home, name, process, is_ready, within_s=SERVICE_READY_WITHIN_S)
 
     def _status_of(self, name: str) -> ProcessStatus:
         if (name == kafka.NAME and external_kafka()) or (name == postgres.NAME and external_postgres()):
-            return ProcessStatus(name, "ready" if self._is_ready(name) else "not answering", None)
+            return ProcessStatus(name, "ready" if self.is_ready(name) else "not answering", None)
         port = self.ports.get(name)
         process = find_running(self.home, name)
         if not process:
             return ProcessStatus(name, "stopped", port)
         return ProcessStatus(
             name,
-            "ready" if self._is_ready(name) else "not ready",
+            "ready" if self.is_ready(name) else "not ready",
             port,
             pid=process.pid,
             up_for_s=round(time.time() - process.create_time(), 1),
             memory_mb=process.memory_info().rss // 2**20,
         )
-
-    def _is_ready(self, name: str) -> bool:
-        if name == kafka.NAME:
-            return answers(AdminClient(self.kafka_admin.client_config()))
-        if name == postgres.NAME:
-            return postgres.answers(self.postgres_admin_url)
-        connection = HTTPConnection("127.0.0.1", self.ports[name], timeout=2)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == HTTPStatus.OK
-        except (OSError, HTTPException):
-            return False
-        finally:
-            connection.close()
 
 
 def _inherited_environment() -> dict[str, str]:

@@ -24,7 +24,7 @@ def choose_ports(home: Home, names: tuple[str, ...], *, occupied: frozenset[str]
     one the block stays where it is.
     """
     explicit = os.environ.get("YIJIAN_PORT_BASE")
-    wanted = _block(_parse_base(explicit), names) if explicit else None
+    wanted = _block(_parse_base(explicit, names), names) if explicit else None
     remembered = read_ports(home)
     if occupied:
         if set(remembered) != set(names) or wanted not in (None, remembered):
@@ -74,8 +74,9 @@ def is_free_soon(port: int) -> bool:
 
 def _find_free_block(home: Home, names: tuple[str, ...]) -> Mapping[str, int]:
     start = int(home.digest, 16) % BLOCKS
-    for step in range(BLOCKS):
-        ports = _block(FIRST + (start + step) % BLOCKS * BLOCK, names)
+    places = BLOCKS - _blocks(names) + 1
+    for step in range(places):
+        ports = _block(FIRST + (start + step) % places * BLOCK, names)
         if all(is_free(port) for port in ports.values()):
             return ports
     raise PlatformError(
@@ -87,9 +88,15 @@ def _block(base: int, names: tuple[str, ...]) -> dict[str, int]:
     return {name: base + offset for offset, name in enumerate(names)}
 
 
-def _parse_base(text: str) -> int:
-    if not text.isdecimal() or not 1024 <= int(text) <= 65535 - BLOCK:
-        raise PlatformError(f"YIJIAN_PORT_BASE is {text!r}: set it to a number from 1024 to {65535 - BLOCK}")
+def _blocks(names: tuple[str, ...]) -> int:
+    """How many blocks in a row so many names take."""
+    return -(-len(names) // BLOCK)
+
+
+def _parse_base(text: str, names: tuple[str, ...]) -> int:
+    last = 65535 - _blocks(names) * BLOCK
+    if not text.isdecimal() or not 1024 <= int(text) <= last:
+        raise PlatformError(f"YIJIAN_PORT_BASE is {text!r}: set it to a number from 1024 to {last}")
     return int(text)
 
 

@@ -133,13 +133,19 @@ def _belongs_to(home: Home, process: psutil.Process) -> bool:
         command = process.cmdline()
         if not command or not Path(command[0]).name.startswith(PROGRAMS) or not is_alive(process):
             return False
-        if {str(home.kafka / "server.properties"), str(home.postgres / "data")} & set(command):
+        if str(home.postgres / "data") in command or _is_node_of(home, command):
             return True
         told = process.environ()
         key_file = told.get("YIJIAN_KEY_FILE") or told.get("YIJIAN_WITNESS_KEY_FILE") or "/"
         return "-m" in command and Path(key_file).parent.parent == home.folder
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
+
+
+def _is_node_of(home: Home, command: Sequence[str]) -> bool:
+    """Whether this is one of the brokers, whose settings lie under the folder."""
+    last = Path(command[-1])
+    return last.name == "server.properties" and home.kafka in last.parents
 
 
 def _seconds_after_boot(process: psutil.Process) -> float:

@@ -16,6 +16,8 @@ from yijian_contracts.departments import departments
 
 from yijian_embedded.credentials import KafkaCredentials
 from yijian_embedded.home import Home
+from yijian_embedded.kafka_settings import brokers
+from yijian_embedded.shape import Shape, wire_port, wired_port
 
 
 @dataclass(frozen=True)
@@ -28,19 +30,18 @@ class Service:
     """Who it is for Kafka; the witness, who belongs to somebody else, is nobody there."""
     department: str | None = None
     replica: int = 1
+    process: str = ""
 
     @property
     def process_name(self) -> str:
-        """The name of its record, log and port: a second process of the same service has its own."""
-        return self.name if self.replica == 1 else f"{self.name}-{self.replica}"
+        """The name of its record, log, port and Kafka instance: a second process of the same service has its own."""
+        return self.process or (self.name if self.replica == 1 else f"{self.name}-{self.replica}")
 
     @property
     def is_written(self) -> bool:
         """Whether its program is part of this checkout."""
         return find_spec(self.module) is not None and find_spec(f"{self.module}.__main__") is not None
 
-
-INFRASTRUCTURE = ("kafka", "kafka-controller", "postgres")
 
 SERVICES = (
     Service("identity", module="identity", principal="identity"),
@@ -54,13 +55,28 @@ SERVICES = (
     ),
 )
 
-PORT_NAMES = (*INFRASTRUCTURE, *(service.name for service in SERVICES), "approval-2", "identity-2")
+
+def port_names(shape: Shape) -> tuple[str, ...]:
+    """Everything that listens on a platform of this shape, and the wires that somebody else lays to it."""
+    nodes = brokers(shape)
+    servers = [node.name for node in nodes]
+    return (
+        *(name for node in nodes for name in (node.name, node.controller_port)),
+        "postgres",
+        *(service.name for service in SERVICES),
+        *shape.processes,
+        *(wired_port(wire, server) for wire in shape.wires for server in servers),
+        *(wire_port(wire, server) for wire in shape.wires for server in (*servers, "postgres")),
+    )
 
 
-def get_service(name: str, *, replica: int = 1) -> Service:
+PORT_NAMES = port_names(Shape())
+
+
+def get_service(name: str, *, replica: int = 1, process: str = "") -> Service:
     """The service or department with this name; an unknown name is a `KeyError`."""
     services = {service.name: service for service in SERVICES}
-    return replace(services[name], replica=replica)
+    return replace(services[name], replica=replica, process=process)
 
 
 def environment(
