@@ -1,7 +1,7 @@
 """Writing the server's log elsewhere while it works: a receiver of its own, a moment behind.
 
-The receiver is a synchronous standby in name, and commits do not wait for it: `synchronous_commit` is `local`. One does,
-the ledger's signer's, so that no checkpoint is seen by anybody before everything under it lies in the archive as well.
+The receiver is a synchronous standby in name, and commits do not wait for it: `synchronous_commit` is `local`. That of
+the ledger's signer does, so that nobody sees a checkpoint before everything under it lies in the archive as well.
 """
 
 import os

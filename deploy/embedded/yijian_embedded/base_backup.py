@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from shutil import rmtree
 from typing import Final
@@ -68,7 +69,7 @@ def prune(line: Line, *, keep: int) -> list[Base]:
 
 
 def find_faults(home: Home, base: Base) -> Iterator[str]:
-    """What is wrong with a copy, its log and its stores: every checksum, every record of the log it cannot do without."""
+    """What is wrong with a copy, with its log or with the stores beside it: every file's checksum is reckoned again."""
     arguments = ["--quiet", "--wal-directory", str(base.line.wal), str(base.folder)]
     result = run(home, "pg_verifybackup", arguments)
     yield from (line.removeprefix("pg_verifybackup: error: ") for line in result.stderr.splitlines() if line)
@@ -87,7 +88,7 @@ def _gaps(base: Base) -> Iterator[str]:
     if base.first_wal not in segments:
         yield f"the log begins after this copy: {base.first_wal} is missing"
     numbers = sorted({_number(name) for name in segments})
-    for number, following in zip(numbers, numbers[1:], strict=False):
+    for number, following in pairwise(numbers):
         if following != number + 1:
             yield f"the log has a gap of {following - number - 1} segments: nothing behind it can be restored"
 

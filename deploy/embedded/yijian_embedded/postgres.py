@@ -12,13 +12,17 @@ import psutil
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from yijian_embedded import archiving
+from yijian_embedded.archive import backup_file, current_line
 from yijian_embedded.credentials import ADMIN, Secrets
 from yijian_embedded.errors import PlatformError
 from yijian_embedded.home import Home, write_private
+from yijian_embedded.postgres_access import connect
 from yijian_embedded.postgres_user import PostgresUser, choose_user
 from yijian_embedded.processes import Program, is_alive, start, stop, wait_until_ready
 
 NAME: Final = "postgres"
+FAST: Final = signal.SIGINT
 READY_WITHIN_S: Final = 60
 ORPHANS_WITHIN_S: Final = 5
 
@@ -41,9 +45,10 @@ SETTINGS: Final = {
     "log_error_verbosity": "terse",
 }
 
-ACCESS: Final = """\
+ACCESS: Final = f"""\
 # Made by the launcher: passwords by scram, over loopback, and nothing else.
 host all all 127.0.0.1/32 scram-sha-256
+host replication {archiving.ROLE} 127.0.0.1/32 scram-sha-256
 """
 
 
@@ -52,14 +57,33 @@ def start_postgres(home: Home, ports: Mapping[str, int]) -> psutil.Process:
     user = choose_user(home)
     data = user.folder / "data"
     if not data.exists():
+        _refuse_to_replace_what_is_archived(home, data)
         _make_cluster(home, user, data)
     _refuse_other_version(user, data)
     _clear_what_a_crash_left(data)
-    settings = SETTINGS | {"port": str(ports[NAME])}
-    (data / "postgresql.auto.conf").write_text("".join(f"{key} = '{value}'\n" for key, value in settings.items()))
+    configure(data, ports[NAME], archiving.archive_settings(home))
+    return run_server(home, user, data, name=NAME)
+
+
+def configure(data: Path, port: int, further: Mapping[str, str]) -> None:
+    """Write the settings of the server that works in `data`, and whom it lets in."""
+    settings = SETTINGS | {"port": str(port)} | dict(further)
+    quoted = {key: value.replace("\\", "\\\\").replace("'", "''") for key, value in settings.items()}
+    (data / "postgresql.auto.conf").write_text("".join(f"{key} = '{value}'\n" for key, value in quoted.items()))
     (data / "pg_hba.conf").write_text(ACCESS)
+
+
+def reconfigure(home: Home, ports: Mapping[str, int]) -> None:
+    """Have the running server follow its settings as they are now."""
+    configure(choose_user(home).folder / "data", ports[NAME], archiving.archive_settings(home))
+    with connect(admin_url(home, ports)) as admin:
+        admin.execute("SELECT pg_reload_conf()")
+
+
+def run_server(home: Home, user: PostgresUser, data: Path, *, name: str) -> psutil.Process:
+    """Start a server on these files; it is not ready yet."""
     command = [*user.prefix, str(user.binaries / "postgres"), "-D", str(data)]
-    return start(home, Program(NAME, command, _environment()))
+    return start(home, Program(name, command, _environment()))
 
 
 def wait_for_postgres(home: Home, process: psutil.Process, url: str) -> None:
@@ -69,12 +93,17 @@ def wait_for_postgres(home: Home, process: psutil.Process, url: str) -> None:
 
 def stop_postgres(home: Home) -> bool:
     """A fast shutdown: sessions are ended, everything is on disk; says whether it ran."""
-    return bool(stop(home, [NAME], by=signal.SIGINT, within_s=60))
+    return bool(stop(home, [NAME], by=FAST, within_s=60))
 
 
 def admin_url(home: Home, ports: Mapping[str, int]) -> str:
     """The administrator's address of the embedded server."""
-    return f"postgresql://{ADMIN}:{Secrets(home).get('postgres', ADMIN)}@127.0.0.1:{ports[NAME]}/postgres"
+    return admin_url_at(home, ports[NAME])
+
+
+def admin_url_at(home: Home, port: int) -> str:
+    """The administrator's address of a server on the platform's files, or on a copy of them."""
+    return f"postgresql://{ADMIN}:{Secrets(home).get('postgres', ADMIN)}@127.0.0.1:{port}/postgres"
 
 
 def answers(url: str) -> bool:
@@ -101,6 +130,14 @@ def _make_cluster(home: Home, user: PostgresUser, data: Path) -> None:
     if result.returncode:
         raise PlatformError(f"Postgres's storage could not be made:\n{result.stderr[-2000:]}")
     draft.rename(data)
+
+
+def _refuse_to_replace_what_is_archived(home: Home, data: Path) -> None:
+    if line := current_line(home):
+        raise PlatformError(
+            f"the database's files are gone from {data}, and {line.folder.parent} has their archive: run"
+            f" `yijian restore server`, or remove {backup_file(home)} to begin without any data"
+        )
 
 
 def _refuse_other_version(user: PostgresUser, data: Path) -> None:
