@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 from confluent_kafka.admin import AdminClient
 
-from yijian_embedded import kafka, postgres
+from yijian_embedded import archiving, kafka, postgres
 from yijian_embedded.credentials import ADMIN, CONTROLLER, KafkaCredentials, Secrets
 from yijian_embedded.errors import PlatformError, ProcessEndedError
 from yijian_embedded.external import external_kafka, external_postgres
@@ -151,11 +151,13 @@ class Platform:
         if not self.home.folder.exists():
             return []
         with locked(self.home):
-            servers = (*kafka.running_names(self.home), postgres.NAME)
+            servers = (*kafka.running_names(self.home), postgres.NAME, archiving.NAME)
             services = [name for name in recorded(self.home) if name not in servers]
             stopped = stop(self.home, services, within_s=SERVICE_STOPPED_WITHIN_S)
             stopped += kafka.stop_brokers(self.home)
             stopped += [postgres.NAME] if postgres.stop_postgres(self.home) else []
+            # Last: the server ends when what it wrote has arrived.
+            stopped += [archiving.NAME] if archiving.stop_receiver(self.home) else []
             end(find_leftovers(self.home))
         return stopped
 
@@ -212,6 +214,8 @@ class Platform:
             return kafka.is_member(self.home, self._broker(name), self.ports)
         if name == postgres.NAME:
             return postgres.answers(self.postgres_admin_url)
+        if name == archiving.NAME:
+            return self.is_ready(postgres.NAME) and archiving.receiving(self.postgres_admin_url).connected
         connection = HTTPConnection("127.0.0.1", self.ports[name], timeout=2)
         try:
             connection.request("GET", "/readyz")
@@ -286,6 +290,7 @@ class Platform:
             return
         self._ensure(postgres.NAME)
         close_to_public(self.postgres_admin_url)
+        archiving.start_receiver(self.home, self.ports[postgres.NAME], self.postgres_admin_url)
 
     def _ensure(self, name: str) -> None:
         """Wait for the server that runs, or for a new one; one that was just killed may look alive for a moment."""
