@@ -14,15 +14,29 @@ APPROVAL = [
     *(f"{FaultPoint.INTAKE_BEFORE_COMMIT}:{n}" for n in (1, 2)),
     *(f"{FaultPoint.INTAKE_AFTER_COMMIT}:{n}" for n in (1, 2)),
     *(f"{FaultPoint.RELAY_BEFORE_SEND}:{n}" for n in (1, 2, 4)),
+    *(f"{FaultPoint.RELAY_BEFORE_ACKNOWLEDGED}:{n}" for n in (1, 2, 4)),
     *(f"{FaultPoint.RELAY_AFTER_SEND}:{n}" for n in (1, 2, 4)),
+    *(f"{FaultPoint.RELAY_AFTER_MARK}:{n}" for n in (1, 2, 4)),
+    *(f"{FaultPoint.OFFSET_BEFORE_COMMIT}:{n}" for n in (1, 2)),
+    *(f"{FaultPoint.OFFSET_AFTER_COMMIT}:{n}" for n in (1, 2)),
     *(f"{FaultPoint.BATCH_BEFORE_COMMIT}:{n}" for n in (1, 2, 5)),
     *(f"{FaultPoint.BATCH_AFTER_COMMIT}:{n}" for n in (1, 2, 5)),
 ]
 DEPARTMENT = [
     FaultPoint.BATCH_BEFORE_COMMIT,
     FaultPoint.BATCH_AFTER_COMMIT,
+    FaultPoint.OFFSET_BEFORE_COMMIT,
     FaultPoint.RELAY_BEFORE_SEND,
+    FaultPoint.RELAY_BEFORE_ACKNOWLEDGED,
     FaultPoint.RELAY_AFTER_SEND,
+    FaultPoint.RELAY_AFTER_MARK,
+]
+LEDGER = [
+    FaultPoint.SIGN_BEFORE,
+    FaultPoint.SIGN_BEFORE_COMMIT,
+    FaultPoint.SIGN_AFTER_COMMIT,
+    FaultPoint.COSIGNATURE_BEFORE_COMMIT,
+    FaultPoint.COSIGNATURE_AFTER_COMMIT,
 ]
 BUREAUS = [
     "health",
@@ -33,11 +47,16 @@ BUREAUS = [
     "taxation",
     "civil-affairs",
 ]
-CASES = [("approval", point) for point in APPROVAL] + [(name, str(point)) for name in BUREAUS for point in DEPARTMENT]
+CASES = [
+    *(("approval", point) for point in APPROVAL),
+    *((name, str(point)) for name in BUREAUS for point in DEPARTMENT),
+    *(("data-exchange", str(point)) for point in LEDGER),
+]
 WORST = [
     ("approval", FaultPoint.INTAKE_AFTER_COMMIT),
     ("approval", f"{FaultPoint.BATCH_AFTER_COMMIT}:2"),
     ("public-security", FaultPoint.BATCH_BEFORE_COMMIT),
+    ("data-exchange", FaultPoint.SIGN_BEFORE_COMMIT),
 ]
 
 

@@ -109,6 +109,8 @@ class Consumer(Generic[T, C]):
         self._limit = tuning.batch_records
         self._cluster = ""
         self._commit_due = 0.0
+        # Whether the group was not told yet of something that was handled.
+        self._untold = False
         self._replay_due = 0.0
         self._stopping = asyncio.Event()
 
@@ -407,10 +409,16 @@ class Consumer(Generic[T, C]):
     # --- monitoring --------------------------------------------------------------------------------------------------
 
     async def _commit_group_when_due(self, consumer: AIOKafkaConsumer, *, handled: bool) -> None:
+        self._untold |= handled
         due = self._tuning.commit_each_batch and handled
         if due or time.monotonic() >= self._commit_due:
             self._commit_due = time.monotonic() + self._tuning.commit_interval
+            if self._untold:
+                reach(FaultPoint.OFFSET_BEFORE_COMMIT)
             await self._commit_group(consumer)
+            if self._untold:
+                reach(FaultPoint.OFFSET_AFTER_COMMIT)
+            self._untold = False
 
     async def _commit_group(self, consumer: AIOKafkaConsumer) -> None:
         with contextlib.suppress(KafkaError, TimeoutError):

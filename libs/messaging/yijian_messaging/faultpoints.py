@@ -16,17 +16,27 @@ VARIABLE = "YIJIAN_FAULTPOINT"
 class FaultPoint(StrEnum):
     """A batch is what a consumer handles in one transaction, an intake what the API stores in one.
 
-    The witness's are around the moment at which it remembers a checkpoint.
+    The offset's are around what the group is told of a batch, the signature's around a checkpoint of the ledger, the
+    witness's around the moment at which it remembers one, the cosignature's around what the ledger keeps of that.
     """
 
     BATCH_BEFORE_COMMIT = "batch-before-commit"
     BATCH_AFTER_COMMIT = "batch-after-commit"
+    OFFSET_BEFORE_COMMIT = "offset-before-commit"
+    OFFSET_AFTER_COMMIT = "offset-after-commit"
     RELAY_BEFORE_SEND = "relay-before-send"
+    RELAY_BEFORE_ACKNOWLEDGED = "relay-before-acknowledged"
     RELAY_AFTER_SEND = "relay-after-send"
+    RELAY_AFTER_MARK = "relay-after-mark"
     INTAKE_BEFORE_COMMIT = "intake-before-commit"
     INTAKE_AFTER_COMMIT = "intake-after-commit"
+    SIGN_BEFORE = "sign-before"
+    SIGN_BEFORE_COMMIT = "sign-before-commit"
+    SIGN_AFTER_COMMIT = "sign-after-commit"
     WITNESS_BEFORE_COMMIT = "witness-before-commit"
     WITNESS_AFTER_COMMIT = "witness-after-commit"
+    COSIGNATURE_BEFORE_COMMIT = "cosignature-before-commit"
+    COSIGNATURE_AFTER_COMMIT = "cosignature-after-commit"
 
 
 class _Armed:

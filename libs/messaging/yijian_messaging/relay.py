@@ -133,6 +133,7 @@ class Relay:
         reach(FaultPoint.RELAY_AFTER_SEND)
         if acknowledged:
             await self._store.mark_sent(self._owner, acknowledged)
+            reach(FaultPoint.RELAY_AFTER_MARK)
             metrics.SENT.labels(self._kafka.username or "relay").inc(len(acknowledged))
         return len(acknowledged)
 
@@ -154,6 +155,7 @@ class Relay:
                 except kafka.ROW_REFUSED as error:
                     refused.add(message.key)
                     await self._store.park(row, f"Kafka refuses it: {type(error).__name__}")
+            reach(FaultPoint.RELAY_BEFORE_ACKNOWLEDGED)
             results = await asyncio.gather(*(future for _, future in sending), return_exceptions=True)
         return await self._sort_out([(row, result) for (row, _), result in zip(sending, results, strict=True)])
 

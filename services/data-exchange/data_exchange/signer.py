@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge
 from yijian_common.database import Connection, Pool
 from yijian_ledger.keys import PrivateKey
 from yijian_messaging import Store
+from yijian_messaging.faultpoints import FaultPoint, reach
 
 from data_exchange import signer_lease
 from data_exchange.errors import LedgerBroken
@@ -155,8 +156,12 @@ class Signer:
             await signer_lease.hold(transaction.connection, self._owner, epoch)
             head = await read_head(transaction.connection, self._key, known=known)
             await require_continuation(transaction.connection, head, self._remembered)
+            reach(FaultPoint.SIGN_BEFORE)
             signed = await sign_next(transaction, head, self._key, at=datetime.now(UTC), source=self._source)
+            if signed is not None:
+                reach(FaultPoint.SIGN_BEFORE_COMMIT)
         if signed is not None:
+            reach(FaultPoint.SIGN_AFTER_COMMIT)
             self._head = self._remembered = signed
             self._signed_at, self._waiting_since = began, None
             CHECKPOINTS.inc()

@@ -10,6 +10,7 @@ from prometheus_client import Gauge
 from yijian_common.database import Connection, Pool
 from yijian_ledger.notes import NoteError, Signature
 from yijian_messaging import Store
+from yijian_messaging.faultpoints import FaultPoint, reach
 
 from data_exchange.checkpoints import Signed, find_latest, find_latest_cosigned, store_cosignature
 from data_exchange.errors import LedgerBroken
@@ -86,8 +87,10 @@ class Feeder:
             answer = await self._ask(latest, old=answer.size)
             if isinstance(answer, Elsewhere):
                 raise WitnessAwayError("its size changes while we ask")
+        reach(FaultPoint.COSIGNATURE_BEFORE_COMMIT)
         async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             await store_cosignature(connection, latest.size, answer.line)
+        reach(FaultPoint.COSIGNATURE_AFTER_COMMIT)
         self._size = latest.size
         WITNESSED.set(latest.size)
         if self._refused:
