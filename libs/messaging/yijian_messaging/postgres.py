@@ -99,7 +99,16 @@ class PostgresTransaction:
         )
 
     async def cancel_unsent(self, event_ids: Sequence[str]) -> int:
-        done = await self.connection.execute("DELETE FROM outbox_unsent WHERE event_id = ANY($1)", list(event_ids))
+        # Nothing is kept of what was never said: `say_again` must not come upon it.
+        done = await self.connection.execute(
+            """
+            WITH taken_back AS (
+                DELETE FROM outbox_unsent WHERE event_id = ANY($1) RETURNING id, day
+            )
+            DELETE FROM outbox o USING taken_back t WHERE o.day = t.day AND o.id = t.id
+            """,
+            list(event_ids),
+        )
         return _count(done)
 
     async def open_incident(self, kind: str, subject: str, summary: str) -> None:
@@ -436,7 +445,13 @@ class PostgresStore:
             if row is None:
                 return False
             if row["kind"] == LetterKind.UNSENDABLE:
-                await transaction.connection.execute("DELETE FROM outbox_unsent WHERE id = $1", row["record_offset"])
+                await transaction.connection.execute(
+                    """
+                    WITH given_up AS (DELETE FROM outbox_unsent WHERE id = $1 RETURNING id, day)
+                    DELETE FROM outbox o USING given_up g WHERE o.day = g.day AND o.id = g.id
+                    """,
+                    row["record_offset"],
+                )
                 await self._release_row(transaction, row, None)
             await transaction.settle_letter(letter, LetterState.DISCARDED, note)
             return True

@@ -78,9 +78,15 @@ class SqliteTransaction:
             )
 
     async def cancel_unsent(self, event_ids: Sequence[str]) -> int:
+        # Nothing is kept of what was never said: `say_again` must not come upon it.
+        told = (json.dumps(list(event_ids)),)
+        self.connection.execute(
+            "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox_unsent WHERE event_id IN"
+            " (SELECT value FROM json_each(?)))",
+            told,
+        )
         return self.connection.execute(
-            "DELETE FROM outbox_unsent WHERE event_id IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(event_ids)),),
+            "DELETE FROM outbox_unsent WHERE event_id IN (SELECT value FROM json_each(?))", told
         ).rowcount
 
     async def open_incident(self, kind: str, subject: str, summary: str) -> None:

@@ -31,9 +31,16 @@ async def take(connection: Connection, owner: str, *, predecessors: str | None) 
 
 
 async def hold(connection: Connection, owner: str, epoch: int) -> None:
-    """Keep everybody else from taking the lease until the transaction ends. Raises `LeaseLostError`."""
+    """Keep everybody else from taking the lease until the transaction ends. Raises `LeaseLostError`.
+
+    Where the database is archived, the transaction becomes visible once the archive has it: a checkpoint that somebody
+    saw is never lost with the disk (docs/decisions/0028).
+    """
     held = await connection.fetchval(
-        "SELECT true FROM ledger_signer WHERE owner = $1 AND epoch = $2 AND expires_at > now() FOR UPDATE",
+        """
+        SELECT set_config('synchronous_commit', 'on', true) FROM ledger_signer
+        WHERE owner = $1 AND epoch = $2 AND expires_at > now() FOR UPDATE
+        """,
         owner,
         epoch,
     )
