@@ -5,7 +5,6 @@ they concern (`yijian_ledger.portions`): each is shown, or destroyed, alone, and
 """
 
 import json
-import zlib
 from binascii import hexlify
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from yijian_contracts.events import DataDisclosed, DisclosedPart, DocumentShown
 from yijian_ledger.canonical import Written
 from yijian_ledger.portions import Portion
 
+from data_exchange.packing import pack, unpack
+
 
 class DisclosureKind(StrEnum):
     """A department received fields for a matter, or an owner showed a document from the wallet."""
@@ -32,9 +33,6 @@ class DisclosureKind(StrEnum):
 
 OWNER = "OWNER"
 """The role of everyone who may see a document that was shown: all of its fields are theirs to see."""
-
-_QUICKLY: Final = 1
-"""zlib's quickest level: the others leave hardly less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ class Opened:
 
 
 def seal(opened: Opened, *, disclosure_id: UUID, data_key: DataKey) -> bytes:
-    """JSON, put together from texts that are there already, and compressed: two fifths of it are left to be kept."""
+    """JSON, put together from texts that are there already, and packed: a fifth of it is left to be kept."""
     portions = [
         b'{"content":%b,"salt":"%b"}' % (portion.content.text, hexlify(portion.salt)) for portion in opened.portions
     ]
@@ -114,12 +112,12 @@ def seal(opened: Opened, *, disclosure_id: UUID, data_key: DataKey) -> bytes:
         b",".join(portions),
         hexlify(opened.salt),
     )
-    return data_key.seal(zlib.compress(kept, _QUICKLY), _context(disclosure_id))
+    return data_key.seal(pack(kept), _context(disclosure_id))
 
 
 def open_sealed(sealed: bytes, *, disclosure_id: UUID, data_key: DataKey) -> Opened:
     """Raises `UnsealError`."""
-    kept = json.loads(zlib.decompress(data_key.open(sealed, _context(disclosure_id))))
+    kept = json.loads(unpack(data_key.open(sealed, _context(disclosure_id))))
     portions = tuple(
         Portion(Written.of(portion["content"]), bytes.fromhex(portion["salt"])) for portion in kept["portions"]
     )

@@ -12,6 +12,7 @@ import pytest
 from data_exchange.actions.disclosing import record_disclosures
 from data_exchange.actions.erasing import erase_people, erasure_details
 from data_exchange.fsck import check
+from data_exchange.packing import unpack
 from data_exchange.people import person_index
 from yijian_common.crypto import DataKey, Keyring, UnsealError
 from yijian_contracts.cloudevents import decode, encode
@@ -102,8 +103,8 @@ def _opened(keyring: Keyring, keys: list[DataKey], blob: bytes, contexts: list[b
 
 def _unpacked(kept: bytes) -> bytes:
     try:
-        return zlib.decompress(kept)
-    except zlib.error:
+        return unpack(kept)
+    except (zlib.error, LookupError):
         return kept
 
 
