@@ -1,0 +1,48 @@
+"""I11: whatever could not be handled is in front of a person.
+
+Each dead letter that is not settled has an open incident, each that is has one that is closed; each key that is set
+aside has its letter. A record of poison that a fault put on a topic is a dead letter at every consumer of that topic.
+"""
+
+from collections import defaultdict
+
+from yijian_chaos.checker import facts
+from yijian_chaos.checker.evidence import Evidence
+from yijian_chaos.checker.verdict import Judgement
+
+_OPEN = frozenset({"DEAD", "REPLAY"})
+
+
+def judge(evidence: Evidence, judgement: Judgement) -> None:
+    incidents: dict[tuple[str, str], list[bool]] = defaultdict(list)
+    for incident in evidence.snapshot.incidents:
+        if incident.kind == "dead-letter":
+            incidents[incident.store, incident.subject].append(incident.open)
+    for letter in evidence.snapshot.letters:
+        judgement.looked("I11", "dead letters")
+        shown = incidents.get((letter.store, str(letter.id)), [])
+        where = {"store": letter.store, "letter": letter.id, "state": letter.state, "consumer": letter.consumer}
+        if not shown:
+            judgement.broken("I11", "a dead letter has no incident", **where)
+        elif any(shown) != (letter.state in _OPEN):
+            judgement.broken("I11", "a dead letter's incident is not as open as the letter", **where)
+    unsendable = {(x.store, x.offset) for x in evidence.snapshot.letters if x.kind == "UNSENDABLE"}
+    for parked in evidence.snapshot.parked:
+        judgement.looked("I11", "keys that are set aside")
+        if (parked.store, parked.row) not in unsendable:
+            judgement.broken("I11", "a key is set aside without a dead letter", store=parked.store, key=parked.key)
+    _poison(evidence, judgement)
+
+
+def _poison(evidence: Evidence, judgement: Judgement) -> None:
+    buried = {(letter.consumer, letter.topic, letter.partition, letter.offset) for letter in evidence.snapshot.letters}
+    for (topic, partition, offset), kind in evidence.injected.items():
+        if kind != "poison":
+            continue
+        for consumer in facts.CONSUMERS:
+            if topic in consumer.topics:
+                judgement.looked("I11", "poison")
+                if (consumer.group, topic, partition, offset) not in buried:
+                    where = {"topic": topic, "partition": partition, "offset": offset}
+                    what = "poison is no dead letter at a consumer"
+                    judgement.broken("I11", what, consumer=consumer.group, **where)

@@ -1,0 +1,83 @@
+"""Trying, with every department's own credentials, what none of them may; and what the broker wrote down of it."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+from confluent_kafka import Consumer, TopicPartition
+
+from yijian_chaos.checker.facts import DEPARTMENTS, WRITERS, results_topic, tasks_topic
+from yijian_chaos.checker.snapshot import LetIn, Partition, Probe
+from yijian_chaos.checker.sources import Login
+
+PATIENCE_S: Final = 30
+LISTEN_S: Final = 3.0
+
+_LINE: Final = re.compile(
+    r"Principal = User:(?P<principal>\S+) is (?P<verdict>Allowed|Denied) .*?"
+    r"resource = Topic:LITERAL:(?P<topic>\S+)"
+)
+
+
+def principal_of(department: str) -> str:
+    return f"department.{department}"
+
+
+def own_topics(department: str) -> frozenset[str]:
+    """The two topics that a department has to do with."""
+    return frozenset({tasks_topic(department), results_topic(department)})
+
+
+def probe(principals: Mapping[str, Login], partitions: Sequence[Partition]) -> list[Probe]:
+    """What each department is shown of everybody else's topics."""
+    return [
+        _probe(code, principals[principal_of(code)], partitions)
+        for code in DEPARTMENTS
+        if principal_of(code) in principals
+    ]
+
+
+def _probe(department: str, login: Login, partitions: Sequence[Partition]) -> Probe:
+    group = f"{principal_of(department)}.checker"
+    settings: dict[str, Any] = {"group.id": group, "enable.auto.commit": False, "auto.offset.reset": "earliest"}
+    consumer = Consumer({**login, **settings})
+    try:
+        listed = sorted(topic for topic in consumer.list_topics(timeout=PATIENCE_S).topics if topic in WRITERS)
+        foreign = [place for place in partitions if place.topic not in own_topics(department)]
+        consumer.assign([TopicPartition(place.topic, place.partition, place.begin) for place in foreign])
+        read, refused = _listen(consumer, {place.topic for place in foreign})
+    finally:
+        consumer.close()
+    return Probe(principal_of(department), tuple(listed), tuple(sorted(read)), tuple(sorted(refused)))
+
+
+def _listen(consumer: Consumer, topics: set[str]) -> tuple[set[str], set[str]]:
+    """Topics that gave out a record, and topics that refused, until each has done the one or the other."""
+    read: set[str] = set()
+    refused: set[str] = set()
+    until = monotonic() + LISTEN_S
+    while topics - read - refused and monotonic() < until:
+        for message in consumer.consume(500, timeout=0.2):
+            topic = message.topic()
+            if topic is not None:
+                (read if message.error() is None else refused).add(topic)
+    return read, refused
+
+
+def read_broker_logs(logs: Iterable[Path]) -> tuple[list[LetIn], int]:
+    """Lines by which a department was let in where it has no business, and how many refusals were logged at all."""
+    let_in, refusals = [], 0
+    own = {principal_of(code): own_topics(code) for code in DEPARTMENTS}
+    for path in logs:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, start=1):
+                found = _LINE.search(line)
+                if found is None or found["principal"] not in own:
+                    continue
+                if found["verdict"] == "Denied":
+                    refusals += 1
+                elif found["topic"] not in own[found["principal"]]:
+                    let_in.append(LetIn(found["principal"], found["topic"], number))
+    return let_in, refusals
