@@ -7,7 +7,7 @@ answered is asked again with the same key at the other address, until somebody d
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from hashlib import sha256
@@ -29,7 +29,8 @@ ANSWER_WITHIN_S = 6.0
 LOOK_WITHIN_S = 6.0
 LOOK_AGAIN_AFTER_S = 1.0
 # Tokens and the other parent's word are at hand before the moment comes, so that identity may be down for a while.
-PREPARED_AHEAD_S = 30.0
+PREPARED_AHEAD_S = 100.0
+MOST_PROBES = 50
 MOTHERS_CONSENTS = ("benefit-account", "parenting-guidance")
 
 
@@ -44,13 +45,14 @@ class Addresses:
 
 @dataclass(slots=True)
 class Case:
-    """One family's application as its mother knows it. `accepted` gives its id, or None when it was refused."""
+    """One family's application as its mother knows it: begun (Unix seconds), accepted under an id or refused (None)."""
 
     number: int
     key: str
     mistaken: bool
     body: bytes = b""
     accepted: asyncio.Future[str | None] = field(default_factory=asyncio.Future)
+    began: float = 0.0
     first: int | None = None
     doubtful: bool = False
 
@@ -62,7 +64,6 @@ class Clients:
         self.addresses = addresses
         self.people = people
         self.cases: dict[int, Case] = {}
-        self.submitted_at: dict[str, float] = {}
         self._history = history
         self._today = today
         self._seed = seed
@@ -152,6 +153,19 @@ class Clients:
         await self.submit(case, address=address, moment=0.0)
         return await case.accepted
 
+    async def probe(self, number: int) -> None:
+        """Have this family apply, for whoever wants to see whether an application is decided."""
+        await self.apply(number, address=number % 2)
+
+    def accepted_since(self, moment: float) -> list[str]:
+        """Some accepted applications that nothing keeps from being decided, handed in after this moment (Unix)."""
+        return [
+            found
+            for case in self.cases.values()
+            if case.began > moment and not case.mistaken and case.accepted.done()
+            if (found := case.accepted.result()) is not None
+        ][:MOST_PROBES]
+
     async def submit(self, case: Case, *, address: int, moment: float) -> None:
         """Hand in the form, with everything at hand before the moment comes."""
         one = self._family(case.number)
@@ -162,7 +176,7 @@ class Clients:
         word = await self.people.word(one.father_account, one.account)
         case.body = _json({"life_event": "birth", "form": form, "authorisations": [word]})
         await _until(moment)
-        self.submitted_at[one.account] = time.time()
+        case.began = time.time()
         case.accepted.set_result(await self._submission(case, address=address, deliberate=False))
 
     async def _submission(self, case: Case, *, address: int, deliberate: bool) -> str | None:
@@ -292,11 +306,6 @@ class Clients:
 
     def _family(self, number: int) -> Family:
         return family(number, today=self._today)
-
-
-def accepted_ids(cases: Iterable[Case]) -> list[str]:
-    """The applications that the clients know to be accepted."""
-    return [found for case in cases if case.accepted.done() and (found := case.accepted.result()) is not None]
 
 
 def _value_at(form: Mapping[str, Any], pointer: str) -> Any:

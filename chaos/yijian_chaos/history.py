@@ -9,6 +9,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -88,6 +89,8 @@ class History:
         self._waiting: list[tuple[bytes, asyncio.Future[None]]] = []
         self._ready = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
+        # A thread of its own: those that everybody shares may all be waiting for a server that hangs.
+        self._disk = ThreadPoolExecutor(1)
 
     async def __aenter__(self) -> Self:
         self._file = self._path.open("ab", buffering=0)
@@ -98,6 +101,7 @@ class History:
         if self._writer is not None:
             self._writer.cancel()
             await asyncio.gather(self._writer, return_exceptions=True)
+        self._disk.shutdown(wait=True)
         self._flush()
         self._file.close()
 
@@ -126,7 +130,8 @@ class History:
             await self._ready.wait()
             self._ready.clear()
             batch, self._waiting = self._waiting, []
-            await asyncio.shield(asyncio.to_thread(self._persist, b"".join(line for line, _ in batch)))
+            lines = b"".join(line for line, _ in batch)
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._disk, self._persist, lines))
             for _, durable in batch:
                 if not durable.done():
                     durable.set_result(None)
