@@ -38,6 +38,7 @@ class Access:
             return
         started = time.perf_counter()
         headers = dict(scope["headers"])
+        stopping = scope["app"].state.process.stopping
         request_id = _request_id(headers.get(b"x-request-id", b""))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -48,6 +49,9 @@ class Access:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", ()), *_every_answer(request_id)]
+                if stopping.is_set():
+                    # The next request is for another process; this one will close the connection itself.
+                    message["headers"].append((b"connection", b"close"))
             await send(message)
 
         # A trace begins here, whatever a caller sends: otherwise everyone could have their requests sampled.

@@ -16,19 +16,17 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
-import uvicorn
 import uvloop
 from fastapi import FastAPI
 from yijian_messaging.component import Component
 
-from yijian_common import telemetry
+from yijian_common import http_server, telemetry
 from yijian_common.health import ProcessState
 from yijian_common.settings import ProcessSettings, refuse_to_start
 
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 14.0
-HTTP_SECONDS = 5.0
 RESOURCES_SECONDS = 2.0
 TRACE_SECONDS = 1.0
 FIRST_BACKOFF_SECONDS = 0.5
@@ -88,17 +86,19 @@ def _leave(code: int) -> None:
 
 @contextlib.contextmanager
 def _listening(settings: ProcessSettings) -> Iterator[socket.socket]:
-    address = (settings.http_host, settings.http_port)
-    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
     try:
-        listener = socket.create_server(address, family=family, backlog=2048)
+        place = http_server.listening_place(settings.http_host, settings.http_port)
     except OSError as error:
-        raise StartError(
-            f"{settings.service} cannot listen on {address[0]}:{address[1]} ({error.strerror});"
-            " stop the program that uses this port or set YIJIAN_HTTP_PORT to a free one."
-        ) from None
-    with listener:
-        yield listener
+        raise _taken(settings, error) from None
+    with place:
+        yield place
+
+
+def _taken(settings: ProcessSettings, error: OSError) -> StartError:
+    return StartError(
+        f"{settings.service} cannot listen on {settings.http_host}:{settings.http_port} ({error.strerror});"
+        " stop the program that uses this port or set YIJIAN_HTTP_PORT to a free one."
+    )
 
 
 @contextlib.contextmanager
@@ -111,32 +111,6 @@ def _signals(stop: asyncio.Event) -> Iterator[None]:
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-
-
-class _Server(uvicorn.Server):
-    """Signals are ours: `serve` decides what stops first."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _server(settings: ProcessSettings, app: FastAPI) -> _Server:
-    config = uvicorn.Config(
-        app,
-        loop="none",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
-        timeout_graceful_shutdown=int(HTTP_SECONDS),
-        timeout_keep_alive=30,
-    )
-    return _Server(config)
 
 
 async def serve(
@@ -152,18 +126,21 @@ async def serve(
     state: ProcessState = app.state.process
     state.components = components
     _spare_garbage_collection()
-    server = _server(settings, app)
+    server = http_server.build_server(settings, app)
     http = asyncio.create_task(server.serve([listener]), name="http")
     loops = [_Loop(component, state) for component in components]
     state.started = True
     log.info("started", port=listener.getsockname()[1], components=[component.name for component in components])
     await _first(http, stop)
+    if http.done() and isinstance(error := http.exception(), OSError):
+        # Somebody began to listen there after we had taken the port.
+        raise _taken(settings, error)
 
     deadline = asyncio.get_running_loop().time() + STOP_SECONDS
     state.stopping.set()
     await asyncio.sleep(settings.drain_delay_seconds)
     server.should_exit = True
-    await _end(http, HTTP_SECONDS + 1)
+    await _end(http, http_server.STOP_SECONDS)
     for position, loop in enumerate(loops):
         remaining = deadline - RESOURCES_SECONDS - TRACE_SECONDS - asyncio.get_running_loop().time()
         await loop.stop(within=max(remaining / (len(loops) - position), 0.1))
