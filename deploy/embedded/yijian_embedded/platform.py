@@ -246,6 +246,7 @@ class Platform:
         """Stop everything and remove the data folder, with the platforms that lie in it."""
         for record in self.home.folder.glob("*/run"):
             Platform(record.parent).clean()
+        kafka.kill_brokers(self.home)
         self.down()
         shutil.rmtree(refuge_folder(self.home), ignore_errors=True)
         shutil.rmtree(self.home.folder, ignore_errors=True)
