@@ -1,4 +1,4 @@
-"""Nothing remembers which messages were handled, and which tasks are there already."""
+"""Nobody asks which messages were handled, and which tasks are there already."""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,14 +8,16 @@ from yijian_messaging.sqlite import SqliteTransaction
 from yijian_chaos.planted.replacing import replace
 
 
-async def _unseen(_self: SqliteTransaction, keys: Sequence[bytes]) -> set[bytes]:
-    return set(keys)
-
-
 def _read_nothing(_self: Batch, _task_ids: Iterable[str]) -> None:
     """A request that comes is a new task."""
 
 
 def plant() -> None:
-    replace(SqliteTransaction, "unseen", _unseen)
+    note = SqliteTransaction.unseen
+
+    async def all_are_new(self: SqliteTransaction, keys: Sequence[bytes]) -> set[bytes]:
+        await note(self, keys)
+        return set(keys)
+
+    replace(SqliteTransaction, "unseen", all_are_new)
     replace(Batch, "read", _read_nothing)

@@ -1,0 +1,181 @@
+"""What provokes each of the twelve bugs: a load, and a few faults at fixed moments beside it.
+
+None of it harms a platform without the bug, which the same scenarios show.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from yijian_messaging.faultpoints import VARIABLE, FaultPoint
+from yijian_messaging.testing import wait_until
+
+from yijian_chaos.operations import Operation, Story, Wish
+from yijian_chaos.planted import interference
+from yijian_chaos.planted.bugs import APIS, RELAYS, WORKERS
+from yijian_chaos.planted.trial import Attack, Scenario
+from yijian_chaos.profiles import Profile
+from yijian_chaos.stage import Stage
+
+DIES_WITHIN_S = 60.0
+PARTS_OF_APPROVAL = (*APIS, *WORKERS, *RELAYS)
+# Later than all others: what it is asked for needs nothing but its answer to be complete.
+LAST_BUREAU = "human-resources"
+
+
+def _load(name: str, *, seconds: float, submits_per_s: float) -> Profile:
+    return Profile(
+        name=name,
+        load_s=seconds,
+        submits_per_s=submits_per_s,
+        looks=1,
+        faults=(),
+        every_s=(10, 15),
+        quiet_s=0,
+        pause_s=0,
+        longest_s=0,
+        least_operations=0,
+        least_faults=0,
+    )
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+
+async def _kill_at(stage: Stage, name: str, point: FaultPoint, times: int) -> None:
+    """Have a process killed when it reaches a point for the so-manyeth time, and start it again."""
+    await asyncio.to_thread(stage.stop, name)
+    await asyncio.to_thread(stage.start, name, {VARIABLE: f"{point}:{times}"})
+
+    async def dead() -> bool:
+        return stage.pid(name) is None
+
+    await wait_until(dead, what=f"{name} to die at {point}", within=DIES_WITHIN_S)
+    await asyncio.to_thread(stage.start, name)
+
+
+async def _stop(stage: Stage, *names: str) -> None:
+    await asyncio.gather(*(asyncio.to_thread(stage.stop, name) for name in names))
+
+
+async def _start(stage: Stage, *names: str) -> None:
+    await asyncio.gather(*(asyncio.to_thread(stage.start, name) for name in names))
+
+
+# --- one for each bug ------------------------------------------------------------------------------------------------
+
+
+async def _worker_dies_before_commit(attack: Attack) -> None:
+    await _kill_at(attack.stage, WORKERS[0], FaultPoint.BATCH_BEFORE_COMMIT, 4)
+
+
+async def _database_away(attack: Attack) -> None:
+    """For longer than a consumer takes to commit by itself."""
+    await asyncio.sleep(5)
+    await _stop(attack.stage, "postgres")
+    await asyncio.sleep(12)
+    await _start(attack.stage, "postgres")
+
+
+async def _nothing_but_load(_attack: Attack) -> None:
+    """Transactions that overtake each other are enough."""
+
+
+async def _one_slow_relay(attack: Attack) -> None:
+    await attack.stage.wires["approval-relay-1>kafka"].slow(latency_s=0.3, jitter_s=0.1)
+    await asyncio.sleep(25)
+    await attack.stage.wires["approval-relay-1>kafka"].pass_through()
+
+
+async def _api_dies_after_commit(attack: Attack) -> None:
+    await _kill_at(attack.stage, APIS[0], FaultPoint.INTAKE_AFTER_COMMIT, 4)
+
+
+async def _relay_dies_after_sending(attack: Attack) -> None:
+    """Twice: not every batch of rows holds a request to the department."""
+    for _ in range(2):
+        await _kill_at(attack.stage, RELAYS[0], FaultPoint.RELAY_AFTER_SEND, 8)
+
+
+async def _api_dies_before_commit(attack: Attack) -> None:
+    await _kill_at(attack.stage, APIS[0], FaultPoint.INTAKE_BEFORE_COMMIT, 4)
+
+
+async def _kafka_forgets_the_group(attack: Attack) -> None:
+    """As it does with a group that was away for longer than its offsets are kept."""
+    await asyncio.sleep(5)
+    await _stop(attack.stage, *WORKERS)
+    await interference.forget_group(attack.stage.platform, "approval.results")
+    await _start(attack.stage, *WORKERS)
+
+
+async def _timestamps_refused(attack: Attack) -> None:
+    """Kafka's clock and the relays' disagree for a moment: batches are refused, and leave gaps in their sequence."""
+    await asyncio.sleep(5)
+    async with interference.timestamps_refused(attack.stage.platform, "department.health.tasks"):
+        await asyncio.sleep(4)
+
+
+async def _parts_die_after_commit(attack: Attack) -> None:
+    await _kill_at(attack.stage, WORKERS[0], FaultPoint.BATCH_AFTER_COMMIT, 4)
+    await _kill_at(attack.stage, APIS[0], FaultPoint.INTAKE_AFTER_COMMIT, 4)
+
+
+async def _withdrawn_before_the_answers_are_read(attack: Attack) -> None:
+    await asyncio.sleep(3)
+    await _stop(attack.stage, *WORKERS)
+    families = range(attack.first_family, attack.first_family + 8)
+    await asyncio.gather(*(attack.clients.apply(number, address=number % 2) for number in families))
+    await asyncio.sleep(3)
+    for number in families:
+        withdrawal = Operation(0, Wish.WITHDRAW, number, Story.HASTY, number % 2)
+        await attack.clients.carry_out(withdrawal, moment=0)
+    await _start(attack.stage, *WORKERS)
+
+
+async def _database_put_back(attack: Attack) -> None:
+    """To a moment before the last answer about one application was read, and nothing else had happened since."""
+    stage = attack.stage
+    await asyncio.sleep(12)
+    await interference.quiet(stage)
+    await _stop(stage, LAST_BUREAU)
+    application = await attack.clients.apply(attack.first_family)
+    await interference.waits_for_its_last_answer(stage, application)
+    await _stop(stage, *PARTS_OF_APPROVAL)
+    interference.copy_database(stage.platform)
+    await _start(stage, *PARTS_OF_APPROVAL, LAST_BUREAU)
+    await interference.quiet(stage)
+    await _stop(stage, *PARTS_OF_APPROVAL)
+    interference.put_database_back(stage.platform)
+    await _start(stage, *PARTS_OF_APPROVAL)
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "offset-before-commit": Scenario(
+        _load("offset-before-commit", seconds=40, submits_per_s=2), _worker_dies_before_commit
+    ),
+    "auto-commit": Scenario(_load("auto-commit", seconds=25, submits_per_s=4), _database_away),
+    "relay-id-greater-than-last": Scenario(
+        _load("relay-id-greater-than-last", seconds=30, submits_per_s=5), _nothing_but_load
+    ),
+    "two-relays-skip-locked": Scenario(
+        _load("two-relays-skip-locked", seconds=30, submits_per_s=4), _one_slow_relay, wired=True
+    ),
+    "direct-produce": Scenario(_load("direct-produce", seconds=40, submits_per_s=2), _api_dies_after_commit),
+    "inbox-unique-dropped": Scenario(
+        _load("inbox-unique-dropped", seconds=60, submits_per_s=3), _relay_dies_after_sending
+    ),
+    "commit-after-response": Scenario(
+        _load("commit-after-response", seconds=40, submits_per_s=2), _api_dies_before_commit
+    ),
+    "latest-reset": Scenario(_load("latest-reset", seconds=20, submits_per_s=2), _kafka_forgets_the_group),
+    "producer-not-rebuilt": Scenario(_load("producer-not-rebuilt", seconds=20, submits_per_s=4), _timestamps_refused),
+    "ledger-leaf-outside-tx": Scenario(
+        _load("ledger-leaf-outside-tx", seconds=60, submits_per_s=2), _parts_die_after_commit
+    ),
+    "late-result-overwrites-final": Scenario(
+        _load("late-result-overwrites-final", seconds=15, submits_per_s=2), _withdrawn_before_the_answers_are_read
+    ),
+    "restored-without-reseek": Scenario(
+        _load("restored-without-reseek", seconds=10, submits_per_s=2), _database_put_back
+    ),
+}
