@@ -11,16 +11,20 @@ from yijian_messaging.retention import SENT_DAYS
 DAYS_AHEAD = 8
 
 
-async def keep_days(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
-    """Have partitions from yesterday on to `DAYS_AHEAD`, and none older than `SENT_DAYS` without an unsent row."""
-    today = datetime.now(UTC).date()
-    await _prepare(pool, today)
+async def keep_days(pool: "asyncpg.Pool[asyncpg.Record]", *, today: date | None = None) -> date:
+    """Have partitions from yesterday on to `DAYS_AHEAD`, and none older than `SENT_DAYS` without an unsent row.
+
+    Returns the last day that there is a partition for. Any number of processes may do this at the same time.
+    """
+    today = today or datetime.now(UTC).date()
+    last = await _prepare(pool, today)
     for day in await days_kept(pool):
         if day < today - timedelta(days=SENT_DAYS):
             await _drop(pool, day)
+    return last
 
 
-async def _prepare(pool: "asyncpg.Pool[asyncpg.Record]", today: date) -> None:
+async def _prepare(pool: "asyncpg.Pool[asyncpg.Record]", today: date) -> date:
     days = [today + timedelta(days=n) for n in range(-1, DAYS_AHEAD + 2)]
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtext('outbox days'))")
@@ -30,6 +34,7 @@ async def _prepare(pool: "asyncpg.Pool[asyncpg.Record]", today: date) -> None:
                 f"CREATE TABLE IF NOT EXISTS outbox_{day:%Y%m%d} PARTITION OF outbox"
                 f" FOR VALUES FROM ('{day}') TO ('{after}') WITH (toast_tuple_target = 8160)"
             )
+    return days[-2]
 
 
 async def days_kept(pool: "asyncpg.Pool[asyncpg.Record]") -> list[date]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from importlib.resources import files
 from typing import TypeAlias
 
@@ -201,9 +202,13 @@ class PostgresStore:
         self._pool = pool
         self._sealer = sealer
         self._wakers: list[Waker] = []
+        self._days_until: date | None = None
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresTransaction]:
+        if self._days_until is not None and datetime.now(UTC).date() >= self._days_until:
+            # A process that slept for days, or whose housekeeping fails: a row of today must have a place.
+            await self.housekeep()
         async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
             async with connection.transaction():
                 transaction = PostgresTransaction(connection, self._sealer)
@@ -469,7 +474,7 @@ class PostgresStore:
         return [Incident(**dict(row)) for row in rows]
 
     async def housekeep(self) -> None:
-        await keep_days(self._pool)
+        self._days_until = await keep_days(self._pool)
 
     async def purge(self) -> bool:
         return await postgres_purge.purge(self._pool)
