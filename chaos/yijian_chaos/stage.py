@@ -19,9 +19,10 @@ from pathlib import Path
 
 import psutil
 from yijian_embedded.platform import Platform
-from yijian_embedded.shape import Shape, wire_port, wired_port
+from yijian_embedded.shape import Shape, remember_shape, wire_port, wired_port
 from yijian_examples.records import find_population, write_records
 
+from yijian_chaos.disks import Disks
 from yijian_chaos.planted.bugs import BUGS
 from yijian_chaos.topology import APIS, FURTHER_PROCESSES, MEMBERS, WIRES, Member, wires_to_postgres
 from yijian_chaos.wires import Leg, Switchboard, Wire
@@ -41,15 +42,25 @@ class Stage:
     """A platform of its own in `folder` for one run.
 
     `families` are how many the bureaus know; `planted` is a bug of `planted.bugs`, in the processes that it names.
-    Without `wired`, processes dial their servers directly and `wires` is empty.
+    Without `wired`, processes dial their servers directly and `wires` is empty. With `on_disks` the data lies on disks
+    of its own, which can be full, if the machine allows it (`disks.missing`).
     """
 
     def __init__(
-        self, folder: Path, *, families: int, brokers: int = 1, planted: str | None = None, wired: bool = True
+        self,
+        folder: Path,
+        *,
+        families: int,
+        brokers: int = 1,
+        planted: str | None = None,
+        wired: bool = True,
+        on_disks: bool = False,
     ) -> None:
         shape = Shape(brokers=brokers, processes=FURTHER_PROCESSES, wires=WIRES if wired else ())
         self.platform = Platform(folder, shape=shape)
         self.wires: Mapping[str, Wire] = {}
+        self.disks = Disks(self.platform.home)
+        self._on_disks = on_disks
         self._board = Switchboard()
         self._families = families
         self._planted = BUGS[planted] if planted else None
@@ -80,13 +91,27 @@ class Stage:
         for name in self.processes:
             # What is paused hears no signal to end.
             self.resume(name)
-        await asyncio.to_thread(self.platform.down if keep else self.platform.clean)
+        await asyncio.to_thread(self.platform.down if keep else self._clean)
         await self._board.stop()
 
     def _start_servers(self) -> None:
-        self.platform.clean()
+        self._clean()
         write_records(self.platform.home.records, self._families)
+        if self._on_disks:
+            # The brokers' folder is there before the brokers are: this is no older cluster of another shape.
+            remember_shape(self.platform.home, self.platform.shape)
+            self.disks.mount()
         self.platform.up(services=False)
+        if self._on_disks:
+            self.platform.stop_server(POSTGRES)
+            self.disks.separate_wal()
+            self.platform.start_server(POSTGRES)
+
+    def _clean(self) -> None:
+        self.platform.down()
+        # Also those that a run which kept its data left.
+        self.disks.unmount()
+        self.platform.clean()
 
     async def _lay_wires(self) -> None:
         shape, ports = self.platform.shape, self.platform.ports
