@@ -51,5 +51,5 @@ class Nemesis:
             return
         self._timeline.note("inject", **names, detail={"variant": planned.variant, **detail})
         await asyncio.sleep(planned.until - planned.at)
-        await heal(self._stage, planned)
-        hit.healed = self._timeline.note("heal", **names)["at"]
+        found = await heal(self._stage, planned)
+        hit.healed = self._timeline.note("heal", **names, detail=found)["at"]
