@@ -4,7 +4,7 @@ MEMBERS := $(patsubst %/pyproject.toml,%,$(wildcard $(addsuffix /pyproject.toml,
 	libs/* services/* departments/* witness cli deploy/embedded examples bench chaos)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install up down status demo test test-faults test-ledger lint typecheck contracts bench lock clean FORCE
+.PHONY: help install up down status demo test test-faults test-ledger lint typecheck contracts bench chaos lock clean FORCE
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
@@ -57,6 +57,9 @@ contracts: install ## Write anew what is generated from the code: docs/events.md
 
 bench: install ## Measure the whole pipeline on this machine
 	@$(BIN)/yijian bench
+
+chaos: install ## Attack a platform under load for ten minutes, and judge what became of it
+	@$(BIN)/yijian chaos
 
 lock: install ## Resolve anew what is pinned: Python packages and jars
 	@$(BIN)/uv lock
