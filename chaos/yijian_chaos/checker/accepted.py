@@ -180,7 +180,7 @@ def _reads(evidence: Evidence, judgement: Judgement) -> None:
             floors[attempt.op] = (seen.get(application, 0), ended.get(application, ""))
         else:
             _hold_against(attempt, *floors.pop(attempt.op), judgement)
-            if attempt.phase == "ok" and application:
+            if attempt.phase == "ok" and application and attempt.kind != CONSENT_WITHDRAW:
                 seen[application] = max(seen.get(application, 0), attempt.version or 1)
                 if attempt.state in APPLICATION_ENDS:
                     ended.setdefault(application, attempt.state)

@@ -25,8 +25,8 @@ WRITES: Final = frozenset({SUBMIT, WITHDRAW, CORRECT, CONSENT_WITHDRAW})
 class Attempt:
     """One request. `began` and `ended` are numbers of lines: what ended on a line before another began, was before it.
 
-    `phase` is empty when the client died before it heard anything. `application` is the one that it was about, or that
-    its answer named.
+    `phase` is empty when the client died before it heard anything. `application` is the one that it was about, or else
+    the one that its answer named.
     """
 
     op: int
@@ -146,7 +146,7 @@ def _attempts(path: Path) -> tuple[Attempt, ...]:
                 ended=until,
                 phase=heard.get("phase", ""),
                 status=heard.get("status"),
-                application=heard.get("application") or asked.get("application"),
+                application=asked.get("application") or heard.get("application"),
                 version=heard.get("version"),
                 state=heard.get("state"),
                 error=heard.get("error") or "",

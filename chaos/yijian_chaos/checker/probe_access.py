@@ -6,14 +6,14 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from yijian_chaos.checker.facts import DEPARTMENTS, WRITERS, results_topic, tasks_topic
 from yijian_chaos.checker.snapshot import LetIn, Partition, Probe
 from yijian_chaos.checker.sources import Login
 
 PATIENCE_S: Final = 30
-LISTEN_S: Final = 3.0
+LISTEN_S: Final = 1.0
 
 _LINE: Final = re.compile(
     r"Principal = User:(?P<principal>\S+) is (?P<verdict>Allowed|Denied) .*?"
@@ -46,24 +46,30 @@ def _probe(department: str, login: Login, partitions: Sequence[Partition]) -> Pr
     try:
         listed = sorted(topic for topic in consumer.list_topics(timeout=PATIENCE_S).topics if topic in WRITERS)
         foreign = [place for place in partitions if place.topic not in own_topics(department)]
+        refused = sorted(topic for topic in {place.topic for place in foreign} if _refuses(consumer, topic))
         consumer.assign([TopicPartition(place.topic, place.partition, place.begin) for place in foreign])
-        read, refused = _listen(consumer, {place.topic for place in foreign})
+        read = sorted(_listen(consumer))
     finally:
         consumer.close()
-    return Probe(principal_of(department), tuple(listed), tuple(sorted(read)), tuple(sorted(refused)))
+    return Probe(principal_of(department), tuple(listed), tuple(read), tuple(refused))
 
 
-def _listen(consumer: Consumer, topics: set[str]) -> tuple[set[str], set[str]]:
-    """Topics that gave out a record, and topics that refused, until each has done the one or the other."""
+def _refuses(consumer: Consumer, topic: str) -> bool:
+    """Whether the broker will not even describe the topic, which whoever may read or write it may do."""
+    error = consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic].error
+    return error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+
+def _listen(consumer: Consumer) -> set[str]:
+    """Topics that give out a record all the same."""
     read: set[str] = set()
-    refused: set[str] = set()
     until = monotonic() + LISTEN_S
-    while topics - read - refused and monotonic() < until:
+    while monotonic() < until:
         for message in consumer.consume(500, timeout=0.2):
             topic = message.topic()
-            if topic is not None:
-                (read if message.error() is None else refused).add(topic)
-    return read, refused
+            if topic is not None and message.error() is None:
+                read.add(topic)
+    return read
 
 
 def read_broker_logs(logs: Iterable[Path]) -> tuple[list[LetIn], int]:
