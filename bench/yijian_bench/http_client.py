@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +34,14 @@ class Connection:
             f"POST {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(body)}\r\n{head}\r\n"
         ).encode() + body
+        return await self._send(request)
+
+    async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        """Ask and read the answer."""
+        head = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        return await self._send(f"GET {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n{head}\r\n".encode())
+
+    async def _send(self, request: bytes) -> Answer:
         try:
             return await self._exchange(request)
         except (ConnectionError, asyncio.IncompleteReadError):

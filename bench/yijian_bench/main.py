@@ -1,21 +1,26 @@
 """The whole benchmark: saturation, a steady 5 per second, one message at a time, and what stored rows change."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
-import asyncpg
 from rich.console import Console
 
 from yijian_bench import report
+from yijian_bench.floor.run import measure_floor
+from yijian_bench.floor.shape import Shape, read_counters, read_shape
 from yijian_bench.measure import Measurement, measure
 from yijian_bench.platform import ONE_BY_ONE, Bench
-from yijian_bench.stored import fill
+from yijian_bench.reading import measure_reading
+from yijian_bench.report import Results
+from yijian_bench.sizes import read_sizes
+from yijian_bench.stored import Template, fill, read_template, readable
 
 WARM_UP = 200
 NAIVE = 200
 STEADY_RATE = 5.0
+READERS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,37 +29,50 @@ class Plan:
 
     applications: int = 2000
     steady_seconds: int = 30
+    reading_seconds: int = 15
     connections: int = 48
     stored: tuple[int, ...] = (0, 10_000, 100_000)
     naive: bool = True
+    floor: bool = True
 
     @property
     def families(self) -> int:
         """How many families all runs together need."""
         each = self.applications + round(self.steady_seconds * STEADY_RATE)
-        return WARM_UP + len(self.stored) * each + (NAIVE if self.naive else 0)
+        return len(self.stored) * (WARM_UP + each) + (NAIVE if self.naive else 0)
 
 
-async def run(folder: Path, plan: Plan, console: Console) -> Sequence[Measurement]:
+async def run(folder: Path, plan: Plan, console: Console) -> Results:
     """Bring a platform up in `folder`, measure, and take it down."""
     bench = Bench(folder, plan.families)
-    measurements = []
+    results, past = Results(), Stored()
+    measurements = results.measurements
     try:
         with console.status("Starting the platform"):
             await asyncio.to_thread(bench.up)
-        with console.status("Warming up"):
-            await measure(bench, "warm-up", count=WARM_UP, connections=8)
         for stored in plan.stored:
             if stored:
                 with console.status(f"Storing {stored:,} applications"):
-                    await _store(bench, stored)
-            measurements += await _at_size(bench, plan, stored, console)
+                    await _store(bench, past, stored)
+            with console.status("Warming up"):
+                await measure(bench, "warm-up", count=WARM_UP, connections=8)
+            with console.status(f"Reading, {stored:,} stored"):
+                results.readings += await measure_reading(
+                    bench, stored=stored, seconds=plan.reading_seconds, families=READERS, many=past.readable
+                )
+            before = await read_counters(bench)
+            measured = await _at_size(bench, plan, stored, console)
+            measurements += measured
+            if plan.floor and stored == plan.stored[0]:
+                shape = await read_shape(bench, before, sum(m.applications for m in measured))
+                measurements.append(await _floor(bench, plan, shape, console))
             if plan.naive and stored == plan.stored[0]:
                 measurements.append(await _naive(bench, console, stored=stored))
+        results.sizes += await read_sizes(bench)
     finally:
         with console.status("Stopping the platform"):
             await asyncio.to_thread(bench.down)
-    return measurements
+    return results
 
 
 async def _at_size(bench: Bench, plan: Plan, stored: int, console: Console) -> list[Measurement]:
@@ -79,20 +97,37 @@ async def _naive(bench: Bench, console: Console, *, stored: int) -> Measurement:
         return naive
 
 
-async def _store(bench: Bench, stored: int) -> None:
+async def _floor(bench: Bench, plan: Plan, shape: Shape, console: Console) -> Measurement:
+    """As many rows and records without a meaning."""
+    with console.status("The floor"):
+        await asyncio.to_thread(bench.stop_services)
+        floor = await measure_floor(bench, shape, count=plan.applications, connections=plan.connections)
+        await asyncio.to_thread(bench.start_services, {})
+        return floor
+
+
+@dataclass
+class Stored:
+    """How many applications of the past are stored, as copies of which, and which of them one citizen can read."""
+
+    template: Template | None = None
+    count: int = 0
+    readable: list[UUID] = field(default_factory=list)
+
+
+async def _store(bench: Bench, stored: Stored, wanted: int) -> None:
+    """Add what is missing; the template is read once, so that what comes later fits what is there."""
     await asyncio.to_thread(bench.stop_services)
-    connection = await asyncpg.connect(bench.platform.database_url("approval"))
-    try:
-        originals = [r["id"] for r in await connection.fetch("SELECT id FROM application ORDER BY id LIMIT 100")]
-    finally:
-        await connection.close()
-    await fill(bench, originals, stored)
+    stored.template = stored.template or await read_template(bench)
+    await fill(bench, stored.template, have=stored.count, wanted=wanted)
+    stored.readable += readable(stored.template.past, have=stored.count, wanted=wanted)
+    stored.count = wanted
     await asyncio.to_thread(bench.start_services, {})
 
 
-def show_or_dump(measurements: Sequence[Measurement], console: Console, *, as_json: bool) -> None:
+def show_or_dump(results: Results, console: Console, *, as_json: bool) -> None:
     """The tables for a person, or JSON for a machine."""
     if as_json:
-        print(report.as_json(measurements))
+        print(report.as_json(results))
     else:
-        report.show(measurements, console)
+        report.show(results, console)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -48,21 +48,43 @@ async def measure(
     ids = [UUID(str(line["id"])) for line in sent]
     completed = await _completions(bench, ids)
     after = bench.cpu_seconds()
+    return summarise(
+        name,
+        sent,
+        {str(identity): moment for identity, moment in completed.items()},
+        cpu={process: after[process] - before[process] for process in after},
+        stored=stored,
+        memory_mb=bench.memory_mb(),
+    )
+
+
+def summarise(
+    name: str,
+    sent: Sequence[Mapping[str, object]],
+    completed: Mapping[str, float],
+    *,
+    cpu: Mapping[str, float],
+    stored: int = 0,
+    memory_mb: Mapping[str, float] | None = None,
+) -> Measurement:
+    """What the load's lines, the moments of completion by id and the CPU seconds by process come to."""
+    count = len(sent)
     began = min(float(str(line["sent"])) for line in sent)
-    latencies = sorted(completed[UUID(str(line["id"]))] - float(str(line["sent"])) for line in sent)
+    last = max(completed[str(line["id"])] for line in sent)
+    latencies = sorted(completed[str(line["id"])] - float(str(line["sent"])) for line in sent)
     answers = sorted(float(str(line["answered"])) - float(str(line["sent"])) for line in sent)
     return Measurement(
         name=name,
         stored=stored,
         applications=count,
-        completed_per_second=count / (max(completed.values()) - began),
+        completed_per_second=count / (last - began),
         accepted_per_second=count / (max(float(str(line["answered"])) for line in sent) - began),
         p50=_percentile(latencies, 50),
         p95=_percentile(latencies, 95),
         p99=_percentile(latencies, 99),
         accept_p99=_percentile(answers, 99),
-        cpu_ms_per_application={p: (after[p] - before[p]) / count * 1000 for p in after},
-        memory_mb=bench.memory_mb(),
+        cpu_ms_per_application={process: seconds / count * 1000 for process, seconds in cpu.items()},
+        memory_mb=dict(memory_mb or {}),
     )
 
 

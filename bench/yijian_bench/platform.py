@@ -63,7 +63,7 @@ class Bench:
         used = {}
         for name in (*INFRASTRUCTURE, *(service.name for service in SERVICES)):
             process = self.platform.process(name)
-            used[name] = _cpu(process) if process else 0.0
+            used[name] = cpu_seconds(process) if process else 0.0
         return used
 
     def memory_mb(self) -> dict[str, float]:
@@ -126,7 +126,8 @@ class Bench:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def _cpu(process: psutil.Process) -> float:
+def cpu_seconds(process: psutil.Process) -> float:
+    """CPU time that a process and its children have used so far."""
     times = process.cpu_times()
     total = times.user + times.system + times.children_user + times.children_system
     for child in process.children(recursive=True):

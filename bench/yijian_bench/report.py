@@ -4,7 +4,7 @@ import json
 import os
 import platform as machine
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 import psutil
@@ -12,11 +12,22 @@ from rich.console import Console
 from rich.table import Table
 
 from yijian_bench.measure import Measurement
+from yijian_bench.reading import Reading
+from yijian_bench.sizes import Size
 
 
-def as_json(measurements: Sequence[Measurement]) -> str:
+@dataclass(slots=True)
+class Results:
+    """All that one run found out; `sizes` are those at its end."""
+
+    measurements: list[Measurement] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    sizes: list[Size] = field(default_factory=list)
+
+
+def as_json(results: Results) -> str:
     """Everything measured, with the machine it was measured on."""
-    return json.dumps({"machine": _machine(), "measurements": [asdict(m) for m in measurements]}, indent=2)
+    return json.dumps({"machine": _machine(), **asdict(results)}, indent=2)
 
 
 def _machine() -> dict[str, object]:
@@ -29,8 +40,9 @@ def _machine() -> dict[str, object]:
     }
 
 
-def show(measurements: Sequence[Measurement], console: Console) -> None:
-    """Two tables: how fast, and what it costs."""
+def show(results: Results, console: Console) -> None:
+    """How fast, what it costs, how long readers wait, and what is stored."""
+    measurements = results.measurements
     console.print(f"\n{_machine()}\n")
     speed = Table(title="Applications per second, and seconds from submitting to completion")
     for column in (
@@ -61,16 +73,61 @@ def show(measurements: Sequence[Measurement], console: Console) -> None:
         cost.add_column(f"{m.name}\n{m.stored:,} stored", justify="right")
     names = measurements[0].cpu_ms_per_application if measurements else {}
     for name in names:
-        cost.add_row(name, *(f"{m.cpu_ms_per_application[name]:.2f}" for m in measurements))
+        cost.add_row(name, *(f"{m.cpu_ms_per_application.get(name, 0):.2f}" for m in measurements))
     cost.add_section()
     cost.add_row("all", *(f"{sum(m.cpu_ms_per_application.values()):.2f}" for m in measurements))
     console.print(cost)
     _compare(measurements, console)
+    _show_readings(results.readings, console)
+    _show_memory(measurements, console)
+    _show_sizes(results.sizes, console)
+
+
+def _show_readings(readings: Sequence[Reading], console: Console) -> None:
+    table = Table(title="Milliseconds from asking to the whole answer")
+    table.add_column("question")
+    for column in ("stored", "asked", "p50", "p95", "p99", "slowest"):
+        table.add_column(column, justify="right")
+    for r in readings:
+        times = (f"{seconds * 1000:.1f}" for seconds in (r.p50, r.p95, r.p99, r.slowest))
+        table.add_row(r.name, f"{r.stored:,}", f"{r.questions:,}", *times)
+    console.print(table)
+
+
+def _show_memory(measurements: Sequence[Measurement], console: Console) -> None:
+    """What each process holds after the load, at each size."""
+    saturated = [m for m in measurements if m.name == "saturation"]
+    table = Table(title="Resident memory after saturation, MB")
+    table.add_column("process")
+    for m in saturated:
+        table.add_column(f"{m.stored:,} stored", justify="right")
+    for name in saturated[0].memory_mb if saturated else ():
+        table.add_row(name, *(f"{m.memory_mb.get(name, 0):.0f}" for m in saturated))
+    console.print(table)
+
+
+def _show_sizes(sizes: Sequence[Size], console: Console) -> None:
+    table = Table(title="On the disk at the end")
+    table.add_column("table")
+    for column in ("rows", "table MB", "indexes MB"):
+        table.add_column(column, justify="right")
+    for size in sizes:
+        megabytes = (f"{part / 1e6:,.0f}" for part in (size.table_bytes, size.index_bytes))
+        table.add_row(f"{size.service} {size.table}", f"{size.rows:,}", *megabytes)
+    table.add_section()
+    table.add_row(
+        "all", "", f"{sum(s.table_bytes for s in sizes) / 1e6:,.0f}", f"{sum(s.index_bytes for s in sizes) / 1e6:,.0f}"
+    )
+    console.print(table)
 
 
 def _compare(measurements: Sequence[Measurement], console: Console) -> None:
-    saturated = next((m for m in measurements if m.name == "saturation"), None)
-    naive = next((m for m in measurements if m.name == "naive"), None)
+    saturated, floor, naive = (
+        next((m for m in measurements if m.name == name), None) for name in ("saturation", "floor", "naive")
+    )
+    if saturated and floor:
+        share = saturated.completed_per_second / floor.completed_per_second
+        console.print(f"Of the floor, which moves the same rows and records without a meaning: {share:.0%}.")
     if saturated and naive:
         ratio = saturated.completed_per_second / naive.completed_per_second
         console.print(f"Batches against one message at a time, same run: {ratio:.1f} times as many.")

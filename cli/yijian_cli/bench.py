@@ -1,6 +1,7 @@
 """`yijian bench`: measure the whole pipeline on this machine."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,9 @@ def bench(
     *,
     quick: Annotated[bool, typer.Option(help="A minute's look instead of the whole measurement.")] = False,
     applications: Annotated[int, typer.Option(min=50, help="Applications for each measurement at saturation.")] = 2000,
+    floor: Annotated[
+        bool, typer.Option(help="Also measure the same rows and records without any work on them.")
+    ] = True,
     stored: Annotated[str, typer.Option(help="Sizes to measure at: applications already stored.")] = "0,10000,100000",
     folder: Annotated[Path, typer.Option(help="Where the platform under measurement keeps its data.")] = HOME,
     as_json: AsJson = False,
@@ -30,9 +34,10 @@ def bench(
     same run, the same programs take one message at a time.
     """
     plan = QUICK if quick else Plan(applications=applications, stored=_sizes(stored))
+    plan = replace(plan, floor=floor)
     # Progress goes to stderr, so that --json leaves nothing but JSON on stdout.
-    measurements = asyncio.run(run(folder, plan, errors))
-    show_or_dump(measurements, console, as_json=as_json)
+    results = asyncio.run(run(folder, plan, errors))
+    show_or_dump(results, console, as_json=as_json)
 
 
 def _sizes(text: str) -> tuple[int, ...]:
