@@ -97,6 +97,7 @@ async def run(order: Order, tell: Callable[[str], None]) -> Result:
         brokers=profile.brokers,
         planted=order.planted,
         wired="network" in profile.faults,
+        on_disks="disk" in profile.faults,
     )
     kept = True
     try:
