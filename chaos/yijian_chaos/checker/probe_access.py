@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
@@ -31,12 +32,10 @@ def own_topics(department: str) -> frozenset[str]:
 
 
 def probe(principals: Mapping[str, Login], partitions: Sequence[Partition]) -> list[Probe]:
-    """What each department is shown of everybody else's topics."""
-    return [
-        _probe(code, principals[principal_of(code)], partitions)
-        for code in DEPARTMENTS
-        if principal_of(code) in principals
-    ]
+    """What each department is shown of everybody else's topics; all of them try at once."""
+    tried = [code for code in DEPARTMENTS if principal_of(code) in principals]
+    with ThreadPoolExecutor(len(DEPARTMENTS)) as pool:
+        return list(pool.map(lambda code: _probe(code, principals[principal_of(code)], partitions), tried))
 
 
 def _probe(department: str, login: Login, partitions: Sequence[Partition]) -> Probe:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from sys import intern
+from time import monotonic
 from typing import Any, Final
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Message, TopicPartition
@@ -69,9 +70,13 @@ def read_topics(login: Login, ends: Ends, prints: Fingerprints, *, keep_values: 
         open_ends = {place: end for place, (begin, end) in ends.items() if end > begin}
         consumer.assign([TopicPartition(*place, ends[place][0]) for place in open_ends])
         take = _taker(found, prints, keep_values)
+        heard = monotonic()
         while open_ends:
-            messages = consumer.consume(BULK, timeout=PATIENCE_S)
-            if not messages:
+            # It returns when so many have come, or when the time is over, whatever has come by then.
+            messages = consumer.consume(BULK, timeout=0.3)
+            if messages:
+                heard = monotonic()
+            elif monotonic() > heard + PATIENCE_S:
                 raise TimeoutError(f"nothing more came, and {sorted(open_ends)[:5]} are not read to their ends")
             for message in messages:
                 _take(message, ends, open_ends, take)
