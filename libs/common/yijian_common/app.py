@@ -10,6 +10,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from yijian_common import docs_page, health, problem_pages
 from yijian_common.access import Access
+from yijian_common.admission import Admission
 from yijian_common.body_guard import BodyGuard
 from yijian_common.errors import Problem
 from yijian_common.health import ProcessState, Ready
@@ -60,6 +61,8 @@ def create_app(
     if settings.plays(Role.API):
         for router in routers:
             app.include_router(router)
+    # Behind the guard: whose body dribbles in takes nobody's place.
+    app.add_middleware(Admission)
     app.add_middleware(BodyGuard, limit_bytes=settings.body_limit_bytes)
     app.add_middleware(Access, translate=translate)  # added last, so outermost
     return app

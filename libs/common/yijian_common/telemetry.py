@@ -27,6 +27,7 @@ HTTP_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 HTTP_ACTIVE = Gauge("http_server_active_requests", "Requests being answered now.")
+HTTP_TURNED_AWAY = Counter("http_server_turned_away_total", "Requests told to come back later, since too many wait.")
 COMPONENT_CRASHES = Counter("component_crashes_total", "Background loops that ended by an error.", ["component"])
 
 _propagator = TraceContextTextMapPropagator()
