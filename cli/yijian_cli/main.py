@@ -23,8 +23,12 @@ class Yijian(Commands):
         "incidents": "yijian_cli.incidents:app",
         "keys": "yijian_cli.keys:app",
         "ledger": "yijian_cli.ledger:app",
+        "backup": "yijian_cli.backup:app",
+        "restore": "yijian_cli.restore:app",
+        "reconcile": "yijian_cli.reconcile:reconcile",
         "figures": "yijian_cli.figures:app",
         "bench": "yijian_cli.bench:app",
+        "chaos": "yijian_cli.chaos:app",
     }
 
 
