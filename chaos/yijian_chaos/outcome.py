@@ -23,9 +23,10 @@ from yijian_chaos.availability import (
     without,
 )
 from yijian_chaos.history import Attempt, Kind, Phase
-from yijian_chaos.matrix import API, BUREAU, KAFKA, POSTGRES, RELAYS, TWICE, WORKERS
+from yijian_chaos.matrix import API, BROKERS, BUREAU, POSTGRES, RELAYS, WORKERS
 from yijian_chaos.profiles import EVERY_FAMILY, Profile
 from yijian_chaos.schedule import Planned
+from yijian_chaos.topology import DOUBLED
 
 LEAST_ACCEPTED_SHARE = 0.99
 # Of fewer operations one would be more than a hundredth, and the share would say nothing.
@@ -122,13 +123,12 @@ def accepting_needs() -> tuple[Need, ...]:
 
 def completing_needs(brokers: int) -> tuple[Need, ...]:
     """Whoever has to be there for an application to be decided to the end."""
-    nodes = frozenset({f"{KAFKA}-{number}" for number in range(1, brokers + 1)})
-    alone = {code for code in departments() if code != TWICE} | {"data-exchange", KAFKA}
+    alone = {code for code in departments() if code != DOUBLED} | {"data-exchange"}
     return (
         *accepting_needs(),
         *(Need(frozenset(pair)) for pair in (WORKERS, RELAYS, BUREAU)),
         *(Need(frozenset({name})) for name in sorted(alone)),
-        Need(nodes, brokers // 2 + 1),
+        Need(frozenset(BROKERS[:brokers]), brokers // 2 + 1),
     )
 
 
