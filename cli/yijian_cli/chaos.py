@@ -8,7 +8,9 @@ import typer
 from yijian_chaos import report
 from yijian_chaos.planted.bugs import BUGS
 from yijian_chaos.profiles import PROFILES
-from yijian_chaos.run import Order, run_until_stopped
+from yijian_chaos.run import Order, Result, run_until_stopped
+from yijian_chaos.stage import StageError
+from yijian_embedded.errors import PlatformError
 
 from yijian_cli.output import AsJson, console, errors, print_json
 
@@ -44,7 +46,7 @@ def chaos(
         chosen = chosen.lasting(duration)
     if no_faults:
         chosen = chosen.without_faults()
-    result = run_until_stopped(replace(order, profile=chosen), lambda line: errors.print(line, highlight=False))
+    result = _run(replace(order, profile=chosen))
     if result is None:
         errors.print("Stopped; nothing is left running.")
         raise typer.Exit(INTERRUPTED)
@@ -64,3 +66,11 @@ def _order(profile: str, seed: int | None, *, planted: str | None, keep: bool) -
         raise typer.BadParameter(f"--planted takes one of {', '.join(BUGS)}")
     chosen = random.SystemRandom().randrange(10**6) if seed is None else seed
     return Order(profile=PROFILES[profile], seed=chosen, planted=planted, keep=keep)
+
+
+def _run(order: Order) -> Result | None:
+    try:
+        return run_until_stopped(order, lambda line: errors.print(line, highlight=False, markup=False, soft_wrap=True))
+    except StageError as error:
+        # As the other commands end when the platform does not come up: with one sentence.
+        raise PlatformError(str(error)) from error
