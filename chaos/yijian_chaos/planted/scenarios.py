@@ -16,7 +16,8 @@ from yijian_chaos.planted.trial import Attack, Scenario
 from yijian_chaos.profiles import Profile
 from yijian_chaos.stage import Stage
 
-DIES_WITHIN_S = 60.0
+DIES_WITHIN_S = 120.0
+APPLY_EVERY_S = 0.5
 PARTS_OF_APPROVAL = (*APIS, *WORKERS, *RELAYS)
 # Later than all others: what it is asked for needs nothing but its answer to be complete.
 LAST_BUREAU = "human-resources"
@@ -41,12 +42,16 @@ def _load(name: str, *, seconds: float, submits_per_s: float) -> Profile:
 # --- faults ----------------------------------------------------------------------------------------------------------
 
 
-async def _kill_at(stage: Stage, name: str, point: FaultPoint, times: int) -> None:
+async def _kill_at(attack: Attack, name: str, point: FaultPoint, times: int) -> None:
     """Have a process killed when it reaches a point for the so-manyeth time, and start it again."""
+    stage = attack.stage
     await asyncio.to_thread(stage.stop, name)
     await asyncio.to_thread(stage.start, name, {VARIABLE: f"{point}:{times}"})
 
     async def dead() -> bool:
+        # However slow the machine is and whenever the load ends: something comes by until the point is reached.
+        attack.clients.begin(attack.apply())
+        await asyncio.sleep(APPLY_EVERY_S)
         return stage.pid(name) is None
 
     await wait_until(dead, what=f"{name} to die at {point}", within=DIES_WITHIN_S)
@@ -65,7 +70,7 @@ async def _start(stage: Stage, *names: str) -> None:
 
 
 async def _worker_dies_before_commit(attack: Attack) -> None:
-    await _kill_at(attack.stage, WORKERS[0], FaultPoint.BATCH_BEFORE_COMMIT, 4)
+    await _kill_at(attack, WORKERS[0], FaultPoint.BATCH_BEFORE_COMMIT, 4)
 
 
 async def _database_away(attack: Attack) -> None:
@@ -87,17 +92,17 @@ async def _one_slow_relay(attack: Attack) -> None:
 
 
 async def _api_dies_after_commit(attack: Attack) -> None:
-    await _kill_at(attack.stage, APIS[0], FaultPoint.INTAKE_AFTER_COMMIT, 4)
+    await _kill_at(attack, APIS[0], FaultPoint.INTAKE_AFTER_COMMIT, 4)
 
 
 async def _relay_dies_after_sending(attack: Attack) -> None:
     """Twice: not every batch of rows holds a request to the department."""
     for _ in range(2):
-        await _kill_at(attack.stage, RELAYS[0], FaultPoint.RELAY_AFTER_SEND, 8)
+        await _kill_at(attack, RELAYS[0], FaultPoint.RELAY_AFTER_SEND, 8)
 
 
 async def _api_dies_before_commit(attack: Attack) -> None:
-    await _kill_at(attack.stage, APIS[0], FaultPoint.INTAKE_BEFORE_COMMIT, 4)
+    await _kill_at(attack, APIS[0], FaultPoint.INTAKE_BEFORE_COMMIT, 4)
 
 
 async def _kafka_forgets_the_group(attack: Attack) -> None:
@@ -116,14 +121,14 @@ async def _timestamps_refused(attack: Attack) -> None:
 
 
 async def _parts_die_after_commit(attack: Attack) -> None:
-    await _kill_at(attack.stage, WORKERS[0], FaultPoint.BATCH_AFTER_COMMIT, 4)
-    await _kill_at(attack.stage, APIS[0], FaultPoint.INTAKE_AFTER_COMMIT, 4)
+    await _kill_at(attack, WORKERS[0], FaultPoint.BATCH_AFTER_COMMIT, 4)
+    await _kill_at(attack, APIS[0], FaultPoint.INTAKE_AFTER_COMMIT, 4)
 
 
 async def _withdrawn_before_the_answers_are_read(attack: Attack) -> None:
     await asyncio.sleep(3)
     await _stop(attack.stage, *WORKERS)
-    families = range(attack.first_family, attack.first_family + 8)
+    families = [next(attack.families) for _ in range(8)]
     await asyncio.gather(*(attack.clients.apply(number, address=number % 2) for number in families))
     await asyncio.sleep(3)
     for number in families:
@@ -138,7 +143,7 @@ async def _database_put_back(attack: Attack) -> None:
     await asyncio.sleep(12)
     await interference.quiet(stage)
     await _stop(stage, LAST_BUREAU)
-    application = await attack.clients.apply(attack.first_family)
+    application = await attack.apply()
     await interference.waits_for_its_last_answer(stage, application)
     await _stop(stage, *PARTS_OF_APPROVAL)
     interference.copy_database(stage.platform)
@@ -151,7 +156,7 @@ async def _database_put_back(attack: Attack) -> None:
 
 SCENARIOS: Mapping[str, Scenario] = {
     "offset-before-commit": Scenario(
-        _load("offset-before-commit", seconds=40, submits_per_s=2), _worker_dies_before_commit
+        _load("offset-before-commit", seconds=20, submits_per_s=2), _worker_dies_before_commit
     ),
     "auto-commit": Scenario(_load("auto-commit", seconds=25, submits_per_s=4), _database_away),
     "relay-id-greater-than-last": Scenario(
@@ -160,17 +165,17 @@ SCENARIOS: Mapping[str, Scenario] = {
     "two-relays-skip-locked": Scenario(
         _load("two-relays-skip-locked", seconds=30, submits_per_s=4), _one_slow_relay, wired=True
     ),
-    "direct-produce": Scenario(_load("direct-produce", seconds=40, submits_per_s=2), _api_dies_after_commit),
+    "direct-produce": Scenario(_load("direct-produce", seconds=20, submits_per_s=2), _api_dies_after_commit),
     "inbox-unique-dropped": Scenario(
-        _load("inbox-unique-dropped", seconds=60, submits_per_s=3), _relay_dies_after_sending
+        _load("inbox-unique-dropped", seconds=30, submits_per_s=3), _relay_dies_after_sending
     ),
     "commit-after-response": Scenario(
-        _load("commit-after-response", seconds=40, submits_per_s=2), _api_dies_before_commit
+        _load("commit-after-response", seconds=20, submits_per_s=2), _api_dies_before_commit
     ),
     "latest-reset": Scenario(_load("latest-reset", seconds=20, submits_per_s=2), _kafka_forgets_the_group),
     "producer-not-rebuilt": Scenario(_load("producer-not-rebuilt", seconds=20, submits_per_s=4), _timestamps_refused),
     "ledger-leaf-outside-tx": Scenario(
-        _load("ledger-leaf-outside-tx", seconds=60, submits_per_s=2), _parts_die_after_commit
+        _load("ledger-leaf-outside-tx", seconds=20, submits_per_s=2), _parts_die_after_commit
     ),
     "late-result-overwrites-final": Scenario(
         _load("late-result-overwrites-final", seconds=15, submits_per_s=2), _withdrawn_before_the_answers_are_read

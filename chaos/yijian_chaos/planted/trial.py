@@ -7,9 +7,11 @@ Unlike a run of the nemesis it judges nothing but the data: a platform with a bu
 
 import asyncio
 import json
+import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,16 +40,22 @@ LOOK_EVERY_S = 2.0
 STANDSTILL_S = 30.0
 REST_WITHIN_S = 180.0
 CANARY_FAMILIES = 20
+SPARE_FAMILIES = 400
 THREADS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """What a scenario works with: the stage, the clients, and the first of the families that nobody else takes."""
+    """What a scenario works with: the stage, the clients, and families that nobody else takes."""
 
     stage: Stage
     clients: Clients
-    first_family: int
+    families: Iterator[int]
+
+    async def apply(self) -> str | None:
+        """Have one more family apply; its application's id."""
+        number = next(self.families)
+        return await self.clients.apply(number, address=number % 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,10 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What came of one. `operations` are what clients wanted, each once. `attacked_s` is from the first operation to the end of the attack, `seconds` all of it."""
+    """What came of one. `operations` are what clients wanted, each once.
+
+    `attacked_s` is from the first operation until everything ran again, `seconds` all of it.
+    """
 
     planted: str | None
     operations: int
@@ -76,13 +87,15 @@ async def attempt(scenario: Scenario, *, planted: str | None, folder: Path = FOL
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     began = time.monotonic()
     evidence = _folder(folder, scenario, planted)
-    stage = Stage(folder / "platform", families=scenario.load.families, planted=planted, wired=scenario.wired)
+    stage = Stage(folder / "platform", families=spare_families(scenario)[-1], planted=planted, wired=scenario.wired)
     try:
         await stage.up()
         attacked_s = await _attack(scenario, stage, evidence)
         await _come_to_rest(stage)
         verdict = await asyncio.to_thread(_judge, stage, evidence)
     finally:
+        with suppress(OSError):
+            shutil.copytree(stage.logs, evidence / "logs")
         await asyncio.shield(stage.down())
     verdict.write(evidence / "verdict.json")
     done = sum(each.call.retry_of is None for each in history.read(evidence / "history.jsonl"))
@@ -102,7 +115,7 @@ async def _attack(scenario: Scenario, stage: Stage, evidence: Path) -> float:
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(clients.run(plan_operations(scenario.load, SEED), begins_at=begins))
-                both.create_task(_beside(scenario, Attack(stage, clients, scenario.load.first_probe)))
+                both.create_task(_beside(scenario, Attack(stage, clients, iter(spare_families(scenario)))))
             attacked_s = time.monotonic() - begins
             await clients.drain(within_s=DECIDED_WITHIN_S)
         finally:
@@ -110,6 +123,11 @@ async def _attack(scenario: Scenario, stage: Stage, evidence: Path) -> float:
     if clients.failures:
         raise ExceptionGroup("clients failed", [error for error in clients.failures if isinstance(error, Exception)])
     return attacked_s
+
+
+def spare_families(scenario: Scenario) -> range:
+    """Families for the scenario's own use, after those of its load."""
+    return range(scenario.load.families + 1, scenario.load.families + 1 + SPARE_FAMILIES)
 
 
 async def _beside(scenario: Scenario, attack: Attack) -> None:
