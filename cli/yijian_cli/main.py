@@ -26,6 +26,7 @@ class Yijian(Commands):
         "backup": "yijian_cli.backup:app",
         "restore": "yijian_cli.restore:app",
         "reconcile": "yijian_cli.reconcile:reconcile",
+        "grow": "yijian_cli.growing:grow",
         "figures": "yijian_cli.figures:app",
         "bench": "yijian_cli.bench:app",
         "chaos": "yijian_cli.chaos:app",

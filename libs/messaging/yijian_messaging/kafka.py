@@ -33,6 +33,9 @@ T = TypeVar("T")
 
 MAX_MESSAGE_BYTES = 1_048_576
 
+METADATA_MS = 30_000
+"""How often every client asks which partitions there are, and who leads them."""
+
 # After these the idempotent producer can never send again; it is thrown away and built anew. aiokafka issue 1017.
 PRODUCER_LOST = (OutOfOrderSequenceNumber, ProducerFenced, UnknownProducerId, InvalidProducerEpoch, ProducerClosed)
 # These concern one row and will not pass: its key is parked and a person is told.
@@ -44,7 +47,7 @@ def _connection(settings: KafkaSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "bootstrap_servers": settings.bootstrap,
         "security_protocol": settings.security_protocol,
-        "metadata_max_age_ms": 30_000,
+        "metadata_max_age_ms": METADATA_MS,
         "ssl_context": ssl.create_default_context(cafile=settings.ca_file) if secured else None,
     }
     if settings.security_protocol.startswith("SASL"):
@@ -71,8 +74,12 @@ def build_producer(settings: KafkaSettings, tuning: Tuning) -> AIOKafkaProducer:
 
 
 def _partition(key: bytes | None, every: Sequence[int], _available: Sequence[int]) -> int:
+    return partition_of(key or b"", sorted(every))
+
+
+def partition_of(key: bytes, every: Sequence[int]) -> int:
     """One key, one partition. Ours are not the partitions of other languages' clients, and nothing relies on that."""
-    return every[crc32(key or b"") % len(every)]
+    return every[crc32(key) % len(every)]
 
 
 def build_consumer(settings: KafkaSettings, tuning: Tuning, *, group: str) -> AIOKafkaConsumer:

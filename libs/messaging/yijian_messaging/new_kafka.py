@@ -3,7 +3,6 @@
 Both are an operator's, while nothing else works on the database. Whoever hears something again knows it by its id.
 """
 
-import json
 import sqlite3
 from collections.abc import AsyncIterator, Collection
 from datetime import datetime
@@ -45,7 +44,7 @@ async def said(
     connection: asyncpg.Connection, event_type: str, since: datetime, *, sealer: Sealer
 ) -> AsyncIterator[bytes]:
     """The values of the events of this type that were said since then; within a transaction of the caller."""
-    async for row in connection.cursor(_SAID, since, json.dumps(event_type), timeout=PATIENCE_SECONDS):
+    async for row in connection.cursor(_SAID, since, event_type, timeout=PATIENCE_SECONDS):
         yield sealer.open(row["value"]) if row["personal"] else row["value"]
 
 
