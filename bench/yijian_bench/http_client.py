@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response: its status and its body."""
+    """A response: its status, its body, and when to come back, if it says so."""
 
     status: int
     body: bytes
+    retry_after: str = ""
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -58,7 +59,7 @@ class Connection:
         body = await reader.readexactly(int(fields.get("content-length", "0")))
         if fields.get("connection") == "close":
             await self.close()
-        return Answer(status=int(head[0].split(" ")[1]), body=body)
+        return Answer(int(head[0].split(" ")[1]), body, retry_after=fields.get("retry-after", ""))
 
     async def close(self) -> None:
         if self._streams is not None:

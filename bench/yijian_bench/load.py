@@ -35,7 +35,8 @@ class Order:
     rate: float | None
 
 
-def _requests(order: Order) -> Iterator[tuple[bytes, dict[str, str]]]:
+def requests(order: Order) -> Iterator[tuple[bytes, dict[str, str]]]:
+    """Body and headers of each application."""
     for offset, (token, word) in enumerate(zip(order.tokens, order.authorisations, strict=True)):
         form = form_of(family(order.first + offset))
         application = {"life_event": "birth", "form": form, "authorisations": [word]}
@@ -60,7 +61,7 @@ async def _submit(connection: Connection, body: bytes, headers: dict[str, str]) 
 
 async def _saturate(order: Order) -> None:
     # Made beforehand: what is measured is the platform's work, not the making of forms.
-    waiting = list(_requests(order))
+    waiting = list(requests(order))
     waiting.reverse()
 
     async def work() -> None:
@@ -82,7 +83,7 @@ async def _steady(order: Order, rate: float) -> None:
         await _submit(connection, body, headers)
         idle.append(connection)
 
-    for number, (body, headers) in enumerate(list(_requests(order))):
+    for number, (body, headers) in enumerate(list(requests(order))):
         await asyncio.sleep(max(0.0, start + number / rate - time.monotonic()))
         tasks.append(asyncio.create_task(one(body, headers)))
     await asyncio.gather(*tasks)

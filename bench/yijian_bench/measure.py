@@ -79,10 +79,10 @@ def summarise(
         applications=count,
         completed_per_second=count / (last - began),
         accepted_per_second=count / (max(float(str(line["answered"])) for line in sent) - began),
-        p50=_percentile(latencies, 50),
-        p95=_percentile(latencies, 95),
-        p99=_percentile(latencies, 99),
-        accept_p99=_percentile(answers, 99),
+        p50=percentile(latencies, 50),
+        p95=percentile(latencies, 95),
+        p99=percentile(latencies, 99),
+        accept_p99=percentile(answers, 99),
         cpu_ms_per_application={process: seconds / count * 1000 for process, seconds in cpu.items()},
         memory_mb=dict(memory_mb or {}),
     )
@@ -112,5 +112,5 @@ async def _completions(bench: Bench, ids: Sequence[UUID]) -> dict[UUID, float]:
     return completed
 
 
-def _percentile(ordered: Sequence[float], percent: float) -> float:
+def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[min(len(ordered) - 1, round(percent / 100 * (len(ordered) - 1)))]

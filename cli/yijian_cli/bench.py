@@ -1,15 +1,16 @@
 """`yijian bench`: measure the whole pipeline on this machine."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from yijian_bench import overload as pressing
 from yijian_bench.main import Plan, run, show_or_dump
 from yijian_embedded.home import CHECKOUT
 
-from yijian_cli.output import AsJson, console, errors
+from yijian_cli.output import AsJson, console, errors, print_json
 
 app = typer.Typer()
 QUICK = Plan(applications=500, steady_seconds=15, stored=(0,))
@@ -25,6 +26,9 @@ def bench(
         bool, typer.Option(help="Also measure the same rows and records without any work on them.")
     ] = True,
     stored: Annotated[str, typer.Option(help="Sizes to measure at: applications already stored.")] = "0,10000,100000",
+    overload: Annotated[
+        int, typer.Option(min=0, help="Instead of the measurement: seconds of twice the load that saturates it.")
+    ] = 0,
     folder: Annotated[Path, typer.Option(help="Where the platform under measurement keeps its data.")] = HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -33,11 +37,22 @@ def bench(
     HTTP in, tokens, encryption, Kafka, seven departments, Postgres with fsync: everything is on. Beside it, in the
     same run, the same programs take one message at a time.
     """
+    if overload:
+        _overload(folder, overload, as_json=as_json)
+        return
     plan = QUICK if quick else Plan(applications=applications, stored=_sizes(stored))
     plan = replace(plan, floor=floor)
     # Progress goes to stderr, so that --json leaves nothing but JSON on stdout.
     results = asyncio.run(run(folder, plan, errors))
     show_or_dump(results, console, as_json=as_json)
+
+
+def _overload(folder: Path, seconds: int, *, as_json: bool) -> None:
+    found = asyncio.run(pressing.run(folder, pressing.Plan(seconds=seconds), errors))
+    if as_json:
+        print_json(asdict(found))
+    else:
+        pressing.show(found, console)
 
 
 def _sizes(text: str) -> tuple[int, ...]:
