@@ -26,6 +26,9 @@ from yijian_chaos.checker.verdict import Judgement
 WAITING_S: Final = 15.0
 """What data-exchange says every few seconds is on its way for a moment; what waits longer is stuck."""
 
+KEPT_S: Final = 7.5 * 86_400
+"""What was sent is kept for eight days, by the day."""
+
 OUT_OF_ORDER: Final = frozenset(
     {"data-exchange.consents", "identity.disclosures", "identity.sessions", "identity.erasures"}
 )
@@ -112,9 +115,7 @@ def _taken_back(evidence: Evidence) -> set[str]:
 
 
 def _never_true(evidence: Evidence, judgement: Judgement) -> None:
-    first_days: dict[str, float] = {}
-    for row in evidence.snapshot.outbox:
-        first_days[row.store] = min(first_days.get(row.store, row.at), row.at)
+    dropped_until = evidence.snapshot.topics_read_at - KEPT_S
     seen: set[tuple[str, str]] = set()
     for record in evidence.snapshot.records:
         place = (record.topic, record.partition, record.offset)
@@ -130,8 +131,7 @@ def _never_true(evidence: Evidence, judgement: Judgement) -> None:
         known = evidence.outbox_events.get(store, {}).get(record.event)
         where = {"topic": record.topic, "partition": record.partition, "offset": record.offset, "event": record.event}
         if known is None:
-            dropped = record.at < first_days.get(store, 0.0) - WAITING_S
-            if not dropped and record.key not in evidence.erased:
+            if record.at >= dropped_until and record.key not in evidence.erased:
                 judgement.broken("I5", "a record says what was never committed", **where, key=record.key)
         elif (known.topic, known.key) != (record.topic, record.key):
             judgement.broken("I5", "a record stands under another topic or key than its row", **where, row=known.id)
