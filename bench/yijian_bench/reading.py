@@ -12,7 +12,8 @@ from yijian_bench.platform import FIRST_FAMILY, Bench
 
 RATE = 40.0
 CONNECTIONS = 4
-OK = 200
+OK, BUSY = 200, 503
+PAUSE_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,9 @@ async def _ask_all(bench: Bench, name: str, questions: Sequence[Question], *, st
 async def _ask(bench: Bench, idle: list[Connection], question: Question) -> float:
     asked = time.monotonic()
     connection = idle.pop() if idle else Connection(bench.platform.url("approval"))
-    answer = await connection.get(question.path, _as(question.token))
+    while (answer := await connection.get(question.path, _as(question.token))).status == BUSY:
+        # Told to come back: the time until then is waited for as well.
+        await asyncio.sleep(PAUSE_S)
     if answer.status != OK:
         raise RuntimeError(f"{question.path} was answered with {answer.status}: {answer.body[:300]!r}")
     took = time.monotonic() - asked

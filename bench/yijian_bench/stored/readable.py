@@ -29,6 +29,8 @@ async def make_readable(
     original = await connection.fetchrow(
         "SELECT id, answers, people, data_key FROM application WHERE applicant = $1 ORDER BY id LIMIT 1", subject
     )
+    if original is None:
+        raise ValueError(f"{subject} has not applied for anything that could be copied")
     parties = [
         row["party"]
         for row in await connection.fetch(
