@@ -4,7 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder()
+_headers = msgspec.json.Decoder(dict[str, str])
+
+
+def write_headers(headers: Mapping[str, str]) -> str:
+    """A message's headers as an outbox keeps them."""
+    return _encoder.encode(headers).decode()
+
+
+def read_headers(text: str) -> dict[str, str]:
+    """The headers that `write_headers` wrote."""
+    return _headers.decode(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from yijian_messaging import kafka, metrics
 from yijian_messaging.faultpoints import FaultPoint, reach
 from yijian_messaging.gates import Gate, Gates
+from yijian_messaging.packing import Packed, pack
 from yijian_messaging.settings import PRODUCTION, KafkaSettings, Tuning
 from yijian_messaging.store import Store, Unsent
 
@@ -138,43 +139,31 @@ class Relay:
         return len(acknowledged)
 
     async def _produce(self, rows: Sequence[Unsent]) -> list[Unsent]:
+        """Hand rows over, a batch for each partition; returns those that Kafka acknowledged."""
         producer = await self._get_producer()
-        fresh_until = time.monotonic() + FRESH_SECONDS
-        refused: set[str] = set()
-        sending: list[tuple[Unsent, asyncio.Future[Any]]] = []
+        fresh_until = min(time.monotonic() + FRESH_SECONDS, self._lease_until)
         async with asyncio.timeout(self._tuning.send_timeout):
-            for row in rows:
-                message = row.message
+            packed = await pack(producer, [row for row in rows if self._gates.lets_pass(row.message.gate)])
+            sending: list[tuple[Packed, asyncio.Future[Any]]] = []
+            for batch in packed.batches:
                 # What waited is read again before it is sent, so that what was cancelled meanwhile is not.
-                if time.monotonic() > min(fresh_until, self._lease_until):
+                if time.monotonic() > fresh_until or not all(self._gates.lets_pass(gate) for gate in batch.gates):
                     break
-                if message.key in refused or not self._gates.lets_pass(message.gate):
-                    continue
-                try:
-                    sending.append((row, await self._hand_over(producer, row)))
-                except kafka.ROW_REFUSED as error:
-                    refused.add(message.key)
-                    await self._store.park(row, f"Kafka refuses it: {type(error).__name__}")
+                sending.append((batch, await batch.send(producer)))
             reach(FaultPoint.RELAY_BEFORE_ACKNOWLEDGED)
             results = await asyncio.gather(*(future for _, future in sending), return_exceptions=True)
-        return await self._sort_out([(row, result) for (row, _), result in zip(sending, results, strict=True)])
+        for row, why in packed.refused:
+            await self._store.park(row, f"Kafka refuses it: {why}")
+        return await self._sort_out([(batch.rows, result) for (batch, _), result in zip(sending, results, strict=True)])
 
-    async def _hand_over(self, producer: AIOKafkaProducer, row: Unsent) -> "asyncio.Future[Any]":
-        message = row.message
-        future: asyncio.Future[Any] = await producer.send(
-            message.topic,
-            value=message.value,
-            key=message.key.encode(),
-            headers=kafka.header_list(message.headers),
-        )
-        return future
-
-    async def _sort_out(self, results: Sequence[tuple[Unsent, Any]]) -> list[Unsent]:
-        acknowledged = [row for row, result in results if not isinstance(result, BaseException)]
+    async def _sort_out(self, results: Sequence[tuple[Sequence[Unsent], Any]]) -> list[Unsent]:
+        acknowledged = [row for rows, result in results if not isinstance(result, BaseException) for row in rows]
         lost: BaseException | None = None
-        for row, result in results:
+        for rows, result in results:
             if isinstance(result, kafka.ROW_REFUSED):
-                await self._store.park(row, f"Kafka refuses it: {type(result).__name__}")
+                # It holds for each of them: no batch is larger than what a topic takes unless it is a single row.
+                for row in rows:
+                    await self._store.park(row, f"Kafka refuses it: {type(result).__name__}")
             elif isinstance(result, BaseException):
                 lost = result
         if lost is not None:
