@@ -1,5 +1,6 @@
 """A checker that cannot fail proves nothing: each of twelve bugs is planted, provoked, and has to be caught.
 
+One of them is in every run of the tests (test_chaos.py); all of them take the better part of an hour.
 What each of them is stands in `yijian_chaos.planted.bugs`, what provokes it in `yijian_chaos.planted.scenarios`.
 """
 
@@ -12,10 +13,8 @@ from yijian_chaos.planted.trial import Trial, attempt
 
 from tests.faults.births import Births
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
-# In every run of the tests; the others take minutes each.
-QUICK = "commit-after-response"
 # The same faults and load without the bug: one for each family of faults.
 HARMLESS = [
     "offset-before-commit",
@@ -43,14 +42,13 @@ def said(trial: Trial) -> str:
     )
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n == QUICK else pytest.mark.slow) for n in BUGS])
+@pytest.mark.parametrize("name", BUGS)
 async def test_the_checker_catches_a_planted_bug(name: str):
     trial = await attempt(SCENARIOS[name], planted=name)
     print(said(trial))  # noqa: T201 - figures of a real run
     assert BUGS[name].caught_by in trial.verdict.broken, said(trial)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", HARMLESS)
 async def test_without_the_bug_the_same_faults_harm_nothing(name: str):
     trial = await attempt(SCENARIOS[name], planted=None)
@@ -58,7 +56,6 @@ async def test_without_the_bug_the_same_faults_harm_nothing(name: str):
     assert trial.verdict.ok, said(trial)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", BUGS)
 async def test_with_a_bug_planted_a_birth_goes_well_as_long_as_nothing_goes_wrong(births: Births, name: str):
     (service,) = {process.partition("-")[0] for process in BUGS[name].planted_in}

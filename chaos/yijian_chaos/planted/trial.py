@@ -25,7 +25,7 @@ from yijian_chaos.client import Addresses, Clients
 from yijian_chaos.history import History
 from yijian_chaos.operations import plan_operations
 from yijian_chaos.people import People
-from yijian_chaos.profiles import FIRST_FAMILY, Profile
+from yijian_chaos.profiles import FIRST_FAMILY, WARM_UP_FAMILIES, Profile
 from yijian_chaos.rest import why_not_at_rest
 from yijian_chaos.stage import Stage
 from yijian_chaos.topology import APIS
@@ -151,7 +151,8 @@ async def _come_to_rest(stage: Stage) -> None:
 
 
 def _judge(stage: Stage, evidence: Path) -> Verdict:
-    families = [family(number, today=stage.today) for number in range(FIRST_FAMILY, FIRST_FAMILY + CANARY_FAMILIES)]
+    first = FIRST_FAMILY + WARM_UP_FAMILIES
+    families = [family(number, today=stage.today) for number in range(first, first + CANARY_FAMILIES)]
     snapshot = checker.collect(sources_of(stage, families), history=evidence / "history.jsonl")
     return checker.check(evidence, snapshot)
 
