@@ -13,7 +13,7 @@ from yijian_bench.platform import FIRST_FAMILY, Bench
 RATE = 40.0
 CONNECTIONS = 4
 OK, BUSY = 200, 503
-PAUSE_S = 0.2
+PAUSE_S, PATIENCE = 0.2, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,10 @@ async def _ask_all(bench: Bench, name: str, questions: Sequence[Question], *, st
 async def _ask(bench: Bench, idle: list[Connection], question: Question) -> float:
     asked = time.monotonic()
     connection = idle.pop() if idle else Connection(bench.platform.url("approval"))
-    while (answer := await connection.get(question.path, _as(question.token))).status == BUSY:
+    for _ in range(PATIENCE):
+        answer = await connection.get(question.path, _as(question.token))
+        if answer.status != BUSY:
+            break
         # Told to come back: the time until then is waited for as well.
         await asyncio.sleep(PAUSE_S)
     if answer.status != OK:
