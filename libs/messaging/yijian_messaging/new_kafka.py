@@ -10,7 +10,7 @@ from typing import Final
 
 import asyncpg
 
-from yijian_messaging.store import Sealer
+from yijian_messaging.store import TAKEN_BACK, Sealer
 
 # Eight days of messages at once.
 PATIENCE_SECONDS: Final = 3600
@@ -18,7 +18,7 @@ PATIENCE_SECONDS: Final = 3600
 _SAY_AGAIN: Final = """
 INSERT INTO outbox_unsent (id, day, shard, event_id, gate)
 SELECT o.id, o.day, o.shard, o.event_id, o.gate FROM outbox o
-WHERE o.day >= ($1 AT TIME ZONE 'UTC')::date AND o.created_at >= $1 AND o.event_id <> ALL($2)
+WHERE o.day >= ($1 AT TIME ZONE 'UTC')::date AND o.created_at >= $1 AND o.event_id <> ALL($2) AND o.gate <> $3
 ON CONFLICT DO NOTHING
 """
 
@@ -36,7 +36,7 @@ async def begin_anew(connection: asyncpg.Connection) -> int:
 
 async def say_again(connection: asyncpg.Connection, since: datetime, *, but: Collection[str] = ()) -> int:
     """Have what was said since then wait for the relay again, `but` for these event ids; returns how many do."""
-    done = await connection.execute(_SAY_AGAIN, since, list(but), timeout=PATIENCE_SECONDS)
+    done = await connection.execute(_SAY_AGAIN, since, list(but), TAKEN_BACK, timeout=PATIENCE_SECONDS)
     return int(done.rpartition(" ")[2])
 
 

@@ -14,9 +14,10 @@ from yijian_messaging import postgres_purge
 from yijian_messaging.leases import Lease, share
 from yijian_messaging.letters import pack, unpack, unsendable
 from yijian_messaging.outbox_days import keep_days
-from yijian_messaging.record import Outgoing, Record
+from yijian_messaging.record import Outgoing, Record, read_headers, write_headers
 from yijian_messaging.shards import shard_of
 from yijian_messaging.store import (
+    TAKEN_BACK,
     DeadLetter,
     Incident,
     LetterKind,
@@ -111,6 +112,7 @@ class PostgresTransaction:
             WHERE day = ANY(ARRAY(SELECT day FROM taken_back)) AND id = ANY(ARRAY(SELECT id FROM taken_back))
             """,
             list(event_ids),
+            TAKEN_BACK,
         )
         return _count(done)
 

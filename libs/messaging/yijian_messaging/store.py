@@ -13,6 +13,9 @@ C_co = TypeVar("C_co", covariant=True)
 
 SHARDS = 16
 
+# The gate of what was taken back, which nobody opens.
+TAKEN_BACK = "taken-back"
+
 
 class Sealer(Protocol):
     """Encrypts personal values for as long as a store keeps them."""
