@@ -105,7 +105,7 @@ def test_what_a_fault_takes_away_for_good_reason_is_no_standstill():
 
 def test_a_recovery_that_takes_too_long_or_never_comes():
     (planned,) = plan(PROFILE, SEED)[:1]
-    assert rules(facts(events=timeline(planned, after_s=planned.limit_s + 1))) == {"recovery"}
+    assert rules(facts(events=timeline(planned, after_s=planned.limit_s + 1))) == {"late"}
     assert rules(facts(events=timeline(planned)[:2])) == {"recovery"}
 
 

@@ -11,6 +11,7 @@ from tempfile import mkdtemp
 
 import pytest
 from yijian_chaos import report
+from yijian_chaos.outcome import OF_TIME
 from yijian_chaos.planted.bugs import BUGS
 from yijian_chaos.planted.scenarios import SCENARIOS
 from yijian_chaos.planted.trial import attempt
@@ -59,7 +60,9 @@ def said(result: Result) -> str:
 async def test_processes_killed_and_paused_under_load_lose_and_repeat_nothing(chaos_seed: int, folder: Path):
     result = await attacked(SMOKE, chaos_seed, folder)
 
-    assert result.ok, said(result)
+    # How soon it came back is for runs that have the machine to themselves.
+    assert result.verdict.ok, said(result)
+    assert {finding.rule for finding in result.findings} <= OF_TIME, said(result)
     assert {event["fault"] for event in result.facts.timeline} & {"kill", "kill-point", "pause"}
 
 
