@@ -8,13 +8,16 @@ it), and only who has said nothing for a while is sent away.
 import asyncio
 import contextlib
 import ctypes
+import fcntl
 import socket
 import struct
 import sys
+import termios
 from collections.abc import Iterator, Sequence
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server
 
 from yijian_common.settings import ProcessSettings
@@ -22,8 +25,10 @@ from yijian_common.settings import ProcessSettings
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 30
 LINGER_SECONDS = 1.0
+FIRST_REQUEST_SECONDS = 2.0
+SILENCE_SECONDS = FIRST_REQUEST_SECONDS + 0.5
 REQUESTS_SECONDS = 4
-STOP_SECONDS = LINGER_SECONDS + REQUESTS_SECONDS + 1
+STOP_SECONDS = SILENCE_SECONDS + REQUESTS_SECONDS + 0.5
 LOOK_SECONDS = 0.05
 HANDSHAKE_SECONDS = 0.05
 
@@ -75,10 +80,27 @@ class PoliteServer(Server):
             # Who was gone by the time that we came to it is not waited for.
             with contextlib.suppress(OSError):
                 await loop.connect_accepted_socket(self._protocol, connection)
-        deadline = loop.time() + LINGER_SECONDS
-        while self.server_state.connections and loop.time() < deadline:  # noqa: ASYNC110 - nobody tells when they go
-            await asyncio.sleep(LOOK_SECONDS)
+        await self._send_away()
         await super().shutdown(sockets)
+
+    async def _send_away(self) -> None:
+        """Wait for those who say nothing; in the end, close their connections."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        while silent := [
+            connection
+            for connection in self.server_state.connections
+            if isinstance(connection, HttpToolsProtocol) and _is_silent(connection)
+        ]:
+            waited = clock() - began
+            for connection in silent:
+                # Whoever has just connected is about to ask, however slow it is; others may ask again, or never.
+                longest = LINGER_SECONDS if connection.cycle else FIRST_REQUEST_SECONDS
+                if waited >= longest and not _has_spoken(connection):
+                    connection.shutdown()
+            if waited > SILENCE_SECONDS:
+                return
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]
@@ -110,6 +132,21 @@ def _arrived(place: socket.socket) -> Sequence[socket.socket]:
             connection.setblocking(False)
             found.append(connection)
     return found
+
+
+def _is_silent(connection: HttpToolsProtocol) -> bool:
+    """Whether it waits for no answer."""
+    cycle: RequestResponseCycle | None = connection.cycle
+    return cycle is None or cycle.response_complete
+
+
+def _has_spoken(connection: HttpToolsProtocol) -> bool:
+    """Whether a request has come in that nobody has read yet."""
+    place = connection.transport.get_extra_info("socket")
+    if place is None or connection.transport.is_closing():
+        return False
+    waiting = fcntl.ioctl(place.fileno(), termios.FIONREAD, b"\0" * 4)
+    return bool(struct.unpack("i", waiting)[0])
 
 
 def build_server(settings: ProcessSettings, app: FastAPI) -> PoliteServer:
