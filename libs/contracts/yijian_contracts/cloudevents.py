@@ -62,12 +62,13 @@ class EncodedEvent:
 
 def encode(event: Event, *, source: str, time: datetime | None = None, traceparent: str | None = None) -> EncodedEvent:
     """The record to produce for `event`. `source` is the sender's principal, such as ``approval``."""
+    key = event.key
     headers = {
         "ce_specversion": "1.0",
         "ce_id": str(event.event_id),
         "ce_source": f"/{source}",
         "ce_type": event.full_type(),
-        "ce_subject": event.key,
+        "ce_subject": key,
         "ce_time": (time or datetime.now(UTC))
         .astimezone(UTC)
         .isoformat(timespec="milliseconds")
@@ -77,7 +78,7 @@ def encode(event: Event, *, source: str, time: datetime | None = None, tracepare
     if traceparent:
         headers["traceparent"] = traceparent
     value = event.model_dump_json(exclude_none=True).encode()
-    return EncodedEvent(id=headers["ce_id"], topic=event.topic, key=event.key, headers=headers, value=value)
+    return EncodedEvent(id=headers["ce_id"], topic=event.topic, key=key, headers=headers, value=value)
 
 
 def decode(headers: Iterable[tuple[str, bytes]], value: bytes | None) -> CloudEvent[Event]:

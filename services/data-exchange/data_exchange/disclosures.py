@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -58,7 +57,7 @@ def of_data_disclosed(event: DataDisclosed) -> Disclosure:
         "case": str(event.application_id),
         **event.model_dump(mode="json", exclude={"application_id", "task_id", "people", "parts"}),
     }
-    contents = _contents(_PARTS.dump_json(event.parts))
+    contents = _contents(event.parts)
     people = tuple((person.role, person.ref) for person in event.people)
     return Disclosure(event.task_id, event.application_id, event.disclosed_at, head, contents, people)
 
@@ -76,7 +75,7 @@ def of_document_shown(event: DocumentShown) -> Disclosure:
         "guardians": [],
         "disclosed_at": event.model_dump(mode="json", include={"shown_at"})["shown_at"],
     }
-    contents = _contents(_PARTS.dump_json((event.part.model_copy(update={"concerns": (OWNER,)}),)))
+    contents = _contents((event.part.model_copy(update={"concerns": (OWNER,)}),))
     people = tuple((OWNER, ref) for ref in event.people)
     return Disclosure(event.disclosure_id, event.disclosure_id, event.shown_at, head, contents, people)
 
@@ -84,13 +83,22 @@ def of_document_shown(event: DocumentShown) -> Disclosure:
 _PARTS: Final = TypeAdapter(tuple[DisclosedPart, ...])
 
 
-@lru_cache(maxsize=1024)
-def _contents(parts: bytes) -> tuple[Written, ...]:
+_known: Final[dict[int, tuple[tuple[DisclosedPart, ...], tuple[Written, ...]]]] = {}
+_MOST_KNOWN: Final = 1024
+
+
+def _contents(parts: tuple[DisclosedPart, ...]) -> tuple[Written, ...]:
     """The portions that parts make: each `{"basis": {…}, "concerns": [role…], "fields": [{name, source, title}…]}`.
 
-    Thousands of applications disclose the same parts, which hold no values and nothing of a person: they are kept.
+    Parts that say the same are read as the same object (`DataDisclosed`), so they are known by it.
     """
-    return tuple(Written.of(part) for part in json.loads(parts))
+    known = _known.get(id(parts))
+    if known is None or known[0] is not parts:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        written = tuple(Written.of(part) for part in json.loads(_PARTS.dump_json(parts)))
+        known = _known[id(parts)] = (parts, written)
+    return known[1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,21 @@ Times are UTC instants. Unknown fields are ignored and not stored; unknown types
 """
 
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal
+from contextlib import suppress
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+import msgspec
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from yijian_contracts import derived_ids
 
@@ -18,6 +29,30 @@ Pointer = Annotated[str, StringConstraints(pattern=r"^(/([^~/]|~[01])*)+$", max_
 Sentence = Annotated[str, StringConstraints(max_length=500)]
 PersonRef = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 """A person as data-exchange knows them: `yijian_common.pairwise.id_proof` under the key of that audience."""
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def read_once(kind: Any) -> WrapValidator:
+    """For a piece that thousands of events repeat word for word and that holds nothing of a person: it is read once.
+
+    Equal pieces are then the same object.
+    """
+    adapter = TypeAdapter(kind)
+
+    @lru_cache(maxsize=1024)
+    def known(written: bytes) -> Any:
+        return adapter.validate_json(written)
+
+    def validate(given: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        # Whatever is odd about a piece is for the ordinary way to say.
+        if isinstance(given, list | dict):
+            with suppress(ValidationError, UnicodeEncodeError, OverflowError):
+                return known(_encoder.encode(given))
+        return read(given)
+
+    return WrapValidator(validate)
 
 
 class Part(BaseModel):

@@ -1,12 +1,13 @@
 """Consents: given inside an application, withdrawn at data-exchange."""
 
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
 from yijian_contracts import derived_ids
-from yijian_contracts.events.base import CaseEvent, Code, Event, Part, PersonRef, Sentence
+from yijian_contracts.events.base import CaseEvent, Code, Event, Part, PersonRef, Sentence, read_once
 from yijian_contracts.topics import CONSENTS_GIVEN, CONSENTS_WITHDRAWN
 
 
@@ -48,7 +49,7 @@ class GivenConsent(Part):
 
     consent_id: UUID
     valid_until: AwareDatetime
-    agreed_to: ConsentText
+    agreed_to: Annotated[ConsentText, read_once(ConsentText)]
 
     @staticmethod
     def id_for(application_id: UUID, basis: str, giver: str) -> UUID:

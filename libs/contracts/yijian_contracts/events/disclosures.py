@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from yijian_contracts.events.base import Basis, CaseEvent, Code, Event, Part, PersonRef, Sentence
+from yijian_contracts.events.base import Basis, CaseEvent, Code, Event, Part, PersonRef, Sentence, read_once
 from yijian_contracts.topics import CHECKPOINTS, DISCLOSURES
 
 MOST_COVERED = 10_000
@@ -55,7 +55,7 @@ class DataDisclosed(CaseEvent):
     purpose: Sentence
     people: tuple[DisclosedPerson, ...]
     guardians: tuple[Code, ...] = ()
-    parts: tuple[DisclosedPart, ...]
+    parts: Annotated[tuple[DisclosedPart, ...], read_once(tuple[DisclosedPart, ...])]
     disclosed_at: AwareDatetime
 
     @property
