@@ -1,11 +1,11 @@
 """One task on its way to an answer: asked of its handler, kept waiting, decided. Each step changes its row."""
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Generic
 from uuid import UUID
 
+import msgspec
 from prometheus_client import Counter
 from pydantic import BaseModel
 from yijian_contracts.events import (
@@ -34,7 +34,7 @@ LONGEST_PAUSE = timedelta(minutes=5)
 SCRIPTED_OFFICIAL = "scripted-official"
 NOTE_LENGTH = 500
 
-_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+_canonical = msgspec.json.Encoder(order="sorted")
 
 
 class UndecidedError(Exception):
@@ -259,7 +259,7 @@ class Deciding(Generic[R]):
             request.needs_person,
             request.personal.fields,
         )
-        return self._secrets.keyed_hash(_canonical.encode(content))
+        return self._secrets.keyed_hash(_canonical.encode(content).decode())
 
     def received_event(self, task: StoredTask, at: datetime) -> TaskReceived:
         status = ReceivedStatus(task.state)
