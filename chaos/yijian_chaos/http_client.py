@@ -88,4 +88,7 @@ async def _read(reader: asyncio.StreamReader) -> Answer:
         body = await reader.readexactly(int(headers["content-length"]))
     else:
         body = await reader.read()
-    return Answer(int(lines[0].split(" ")[1]), headers, body)
+    version, _, status = lines[0].partition(" ")
+    if not version.startswith("HTTP/"):
+        raise ValueError(version)
+    return Answer(int(status[:3]), headers, body)

@@ -98,7 +98,6 @@ async def run(order: Order, tell: Callable[[str], None]) -> Result:
         planted=order.planted,
         wired="network" in profile.faults,
         on_disks="disk" in profile.faults,
-        on_disks="disk" in profile.faults,
     )
     kept = True
     try:
