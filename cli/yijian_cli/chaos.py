@@ -2,13 +2,14 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from yijian_chaos import report
 from yijian_chaos.planted.bugs import BUGS
 from yijian_chaos.profiles import PROFILES
-from yijian_chaos.run import Order, Result, run_until_stopped
+from yijian_chaos.run import CHAOS, Order, Result, run_until_stopped
 from yijian_chaos.stage import StageError
 from yijian_embedded.errors import PlatformError
 
@@ -19,7 +20,7 @@ INTERRUPTED = 130
 
 
 @app.command()
-def chaos(
+def chaos(  # noqa: PLR0913 - each is an option of the command
     *,
     profile: Annotated[str, typer.Option(help=f"How much: {', '.join(PROFILES)}.")] = "standard",
     seed: Annotated[
@@ -30,13 +31,14 @@ def chaos(
     no_faults: Annotated[bool, typer.Option("--no-faults", help="The same load, and nobody attacks.")] = False,
     planted: Annotated[str | None, typer.Option(help="Plant one of the known bugs, to see it caught.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the data and the snapshot even if all is well.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where the platform keeps its data, and runs their evidence.")] = CHAOS,
     as_json: AsJson = False,
 ) -> None:
     """Attack a platform under load, in a folder of its own, and judge what became of what it accepted.
 
     Ends with 1 when anything at all was violated; then data, logs and history are kept, and the report says where.
     """
-    order = _order(profile, seed, planted=planted, keep=keep)
+    order = replace(_order(profile, seed), planted=_known(planted), keep=keep, folder=folder.resolve())
     chosen = order.profile
     if brokers is not None:
         if brokers not in (1, 3):
@@ -59,13 +61,17 @@ def chaos(
         raise typer.Exit(1)
 
 
-def _order(profile: str, seed: int | None, *, planted: str | None, keep: bool) -> Order:
+def _order(profile: str, seed: int | None) -> Order:
     if profile not in PROFILES:
         raise typer.BadParameter(f"--profile takes one of {', '.join(PROFILES)}")
+    chosen = random.SystemRandom().randrange(10**6) if seed is None else seed
+    return Order(profile=PROFILES[profile], seed=chosen)
+
+
+def _known(planted: str | None) -> str | None:
     if planted is not None and planted not in BUGS:
         raise typer.BadParameter(f"--planted takes one of {', '.join(BUGS)}")
-    chosen = random.SystemRandom().randrange(10**6) if seed is None else seed
-    return Order(profile=PROFILES[profile], seed=chosen, planted=planted, keep=keep)
+    return planted
 
 
 def _run(order: Order) -> Result | None:

@@ -3,12 +3,17 @@
 `yijian chaos` with the seed that a failing test prints repeats the run.
 """
 
+import asyncio
 import os
 import shutil
+import signal
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
+import psutil
 import pytest
 from yijian_chaos import report
 from yijian_chaos.outcome import OF_TIME
@@ -87,3 +92,35 @@ async def test_ten_minutes_without_a_fault_lose_and_repeat_nothing(chaos_seed: i
     result = await attacked(STANDARD.without_faults(), chaos_seed, folder)
 
     assert result.ok, said(result)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("asked_by", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+async def test_whoever_is_asked_to_stop_leaves_nothing_running(folder: Path, asked_by: signal.Signals):
+    command = [str(Path(sys.executable).with_name("yijian")), "chaos", "--profile", "smoke", "--folder", str(folder)]
+    run = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    assert run.stderr is not None
+    async for line in run.stderr:
+        if line.strip().endswith(b"of load begin"):
+            break
+    mine = psutil.Process(run.pid)
+    assert of_folder(folder), "nothing was running"
+
+    run.send_signal(asked_by)
+    await run.stderr.read()
+
+    assert await run.wait() == 130
+    assert not mine.is_running()
+    assert of_folder(folder) == []
+
+
+def of_folder(folder: Path) -> list[str]:
+    """The command lines of processes that work in this folder, but for whoever started them."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            words = [*process.cmdline(), process.environ().get("YIJIAN_KEY_FILE", "")]
+            if any(str(folder / "platform") in word for word in words):
+                found.append(" ".join(process.cmdline()))
+    return found
