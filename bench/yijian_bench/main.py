@@ -21,6 +21,8 @@ WARM_UP = 200
 NAIVE = 200
 STEADY_RATE = 5.0
 READERS = 50
+SECOND = {"YIJIAN_ROLES": "worker,relay"}
+JOINED_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,14 @@ class Plan:
     stored: tuple[int, ...] = (0, 10_000, 100_000)
     naive: bool = True
     floor: bool = True
+    replicas: bool = True
 
     @property
     def families(self) -> int:
         """How many families all runs together need."""
         each = self.applications + round(self.steady_seconds * STEADY_RATE)
-        return len(self.stored) * (WARM_UP + each) + (NAIVE if self.naive else 0)
+        further = (NAIVE if self.naive else 0) + (2 * self.applications if self.replicas else 0)
+        return len(self.stored) * (WARM_UP + each) + further
 
 
 async def run(folder: Path, plan: Plan, console: Console) -> Results:
@@ -63,6 +67,8 @@ async def run(folder: Path, plan: Plan, console: Console) -> Results:
             before = await read_counters(bench)
             measured = await _at_size(bench, plan, stored, console)
             measurements += measured
+            if plan.replicas and stored == plan.stored[0]:
+                measurements += await _replicas(bench, plan, console, stored=stored)
             if plan.floor and stored == plan.stored[0]:
                 shape = await read_shape(bench, before, sum(m.applications for m in measured))
                 measurements.append(await _floor(bench, plan, shape, console))
@@ -95,6 +101,21 @@ async def _naive(bench: Bench, console: Console, *, stored: int) -> Measurement:
         await asyncio.to_thread(bench.stop_services)
         await asyncio.to_thread(bench.start_services, {})
         return naive
+
+
+async def _replicas(bench: Bench, plan: Plan, console: Console, *, stored: int) -> list[Measurement]:
+    """One worker and relay of approval, as warm as it gets, and then a second one beside it."""
+    measured = []
+    for name in ("one worker", "two workers"):
+        with console.status(name.capitalize()):
+            if name == "two workers":
+                await asyncio.to_thread(bench.platform.start_service, "approval", replica=2, settings=SECOND)
+                await asyncio.sleep(JOINED_SECONDS)
+            measured.append(
+                await measure(bench, name, count=plan.applications, connections=plan.connections, stored=stored)
+            )
+    await asyncio.to_thread(bench.platform.stop_service, "approval", replica=2)
+    return measured
 
 
 async def _floor(bench: Bench, plan: Plan, shape: Shape, console: Console) -> Measurement:

@@ -128,6 +128,9 @@ def _compare(measurements: Sequence[Measurement], console: Console) -> None:
     if saturated and floor:
         share = saturated.completed_per_second / floor.completed_per_second
         console.print(f"Of the floor, which moves the same rows and records without a meaning: {share:.0%}.")
+    one, two = (next((m for m in measurements if m.name == name), None) for name in ("one worker", "two workers"))
+    if one and two:
+        console.print(f"Two workers against one: {two.completed_per_second / one.completed_per_second:.0%}.")
     if saturated and naive:
         ratio = saturated.completed_per_second / naive.completed_per_second
         console.print(f"Batches against one message at a time, same run: {ratio:.1f} times as many.")
