@@ -103,7 +103,7 @@ class Clients:
         """
         deadline = time.monotonic() + within_s
         await self._wait(deadline)
-        for case in [case for case in self.cases.values() if case.doubtful]:
+        for case in [case for case in self.cases.values() if case.doubtful and case.accepted.done()]:
             self.begin(self._say_again(case))
         await self._wait(deadline)
         undecided = list(self._open)
@@ -187,8 +187,7 @@ class Clients:
 
     async def _say_again(self, case: Case) -> None:
         """Whatever was in doubt is asked once more when all is quiet: it must be answered as it was."""
-        if case.accepted.done():
-            await self._submission(case, address=0, deliberate=True)
+        await self._submission(case, address=0, deliberate=True)
 
     async def look(self, case: Case, *, address: int) -> dict[str, Any] | None:
         """Look at the application, or at the list of one's own while it is not accepted. What was answered, if it was.
