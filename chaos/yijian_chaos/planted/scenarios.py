@@ -81,14 +81,20 @@ async def _database_away(attack: Attack) -> None:
     await _start(attack.stage, "postgres")
 
 
-async def _nothing_but_load(_attack: Attack) -> None:
-    """Transactions that overtake each other are enough."""
+async def _apis_slow_to_commit(attack: Attack) -> None:
+    """What the API writes is committed later than what workers write meanwhile, under greater numbers."""
+    wire = attack.stage.wires["approval-api>postgres"]
+    await wire.slow(latency_s=0.05, jitter_s=0.03)
+    await asyncio.sleep(20)
+    await wire.pass_through()
 
 
 async def _one_slow_relay(attack: Attack) -> None:
-    await attack.stage.wires["approval-relay-1>kafka"].slow(latency_s=0.3, jitter_s=0.1)
-    await asyncio.sleep(25)
-    await attack.stage.wires["approval-relay-1>kafka"].pass_through()
+    """What it sends arrives after what the other sends."""
+    wire = attack.stage.wires["approval-relay-1>kafka"]
+    await wire.slow(latency_s=0.3, jitter_s=0.1)
+    await asyncio.sleep(20)
+    await wire.pass_through()
 
 
 async def _api_dies_after_commit(attack: Attack) -> None:
@@ -160,10 +166,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "auto-commit": Scenario(_load("auto-commit", seconds=25, submits_per_s=4), _database_away),
     "relay-id-greater-than-last": Scenario(
-        _load("relay-id-greater-than-last", seconds=30, submits_per_s=5), _nothing_but_load
+        _load("relay-id-greater-than-last", seconds=20, submits_per_s=4), _apis_slow_to_commit, wired=True
     ),
     "two-relays-skip-locked": Scenario(
-        _load("two-relays-skip-locked", seconds=30, submits_per_s=4), _one_slow_relay, wired=True
+        _load("two-relays-skip-locked", seconds=20, submits_per_s=4), _one_slow_relay, wired=True
     ),
     "direct-produce": Scenario(_load("direct-produce", seconds=20, submits_per_s=2), _api_dies_after_commit),
     "inbox-unique-dropped": Scenario(
