@@ -1,19 +1,24 @@
 """Residents who apply and look while processes come and go, and what each of their requests came to.
 
-A request on a connection that somebody took is in flight: it has to be answered. Only who is refused asks elsewhere.
+A request on a connection that somebody took is in flight: it has to be answered. Only who is refused asks elsewhere, or
+who has let a kept connection lie for longer than a server that ends waits for another request (RFC 9112 §9.5).
 """
 
 import asyncio
 import itertools
 import json
+import math
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 import httpx
 from yijian_chaos.people import People
 from yijian_chaos.stage import Stage
+from yijian_common.http_server import LINGER_SECONDS
 from yijian_examples.forms import form_of
 from yijian_examples.population import family
 from yijian_messaging.testing import wait_until
@@ -22,6 +27,14 @@ ANSWERED_WITHIN_S = 15
 NOBODY_THERE_S = 0.1
 ACCEPTED_WITHIN_S = 60
 GIVE_UP_AFTER = 300
+
+
+@dataclass
+class Visit:
+    """What one resident asks, one request after the other, and when each address last answered on a kept connection."""
+
+    ask: Callable[[str], Awaitable[httpx.Response]]
+    answered: dict[str, float] = field(default_factory=dict)
 
 
 class Crowd:
@@ -60,7 +73,8 @@ class Crowd:
     @property
     def unanswered(self) -> dict[str, int]:
         """What in-flight requests came to that is neither an answer nor a refused connection, by kind."""
-        return {what: n for what, n in self.outcomes.items() if what not in ("refused", "200", "202")}
+        fine = ("refused", "had lain too long", "200", "202")
+        return {what: n for what, n in self.outcomes.items() if what not in fine}
 
     async def _apply(self) -> None:
         applying: set[asyncio.Task[None]] = set()
@@ -76,29 +90,37 @@ class Crowd:
         body = json.dumps({"life_event": "birth", "form": form, "authorisations": [word]}, ensure_ascii=False).encode()
         headers = await self._headers(mother) | {"Idempotency-Key": uuid4().hex, "Content-Type": "application/json"}
         async with _client() as http:
-            answer = await self._ask(lambda url: http.post(f"{url}/v1/applications", content=body, headers=headers))
+            visit = Visit(lambda url: http.post(f"{url}/v1/applications", content=body, headers=headers))
+            answer = await self._ask(visit)
         if answer is not None and answer.status_code == 202:
             self.accepted[UUID(answer.json()["id"])] = mother
 
     async def _look(self) -> None:
         headers = await self._headers("mother-000101")
         async with _client() as http:
+            visit = Visit(lambda url: http.get(f"{url}/v1/applications", headers=headers))
             while not self._stopping.is_set():
-                await self._ask(lambda url: http.get(f"{url}/v1/applications", headers=headers))
+                await self._ask(visit)
                 await asyncio.sleep(0.05)
 
-    async def _ask(self, ask: Callable[[str], Awaitable[httpx.Response]]) -> httpx.Response | None:
+    async def _ask(self, visit: "Visit") -> httpx.Response | None:
         """The answer of the first address that takes the connection; None when it took it and gave none."""
         for _ in range(GIVE_UP_AFTER):
+            url = next(self._addresses)
+            silent_for = time.monotonic() - visit.answered.get(url, math.inf)
             try:
-                answer = await ask(next(self._addresses))
+                answer = await visit.ask(url)
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 self.outcomes["refused"] += 1
                 await asyncio.sleep(NOBODY_THERE_S)
                 continue
             except httpx.HTTPError as error:
-                self.outcomes[type(error).__name__] += 1
+                if silent_for > LINGER_SECONDS and isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
+                    self.outcomes["had lain too long"] += 1
+                    continue
+                self.outcomes[f"{type(error).__name__} after {silent_for:.1f} s"] += 1
                 return None
+            visit.answered[url] = time.monotonic()
             self.outcomes[str(answer.status_code)] += 1
             return answer
         raise AssertionError("nobody takes a connection")
