@@ -36,8 +36,8 @@ SEED = 12
 BEGIN_AFTER_S = 5.0
 DECIDED_WITHIN_S = 40.0
 LOOK_EVERY_S = 2.0
-# What has not moved for so long will not move: longer than a lease, a session, the consumers' watchdog and the checker's
-# patience with a row. Judged earlier, a platform that is merely slow would be taken for one that lost something.
+# What has not moved for so long will not move: longer than a lease, a session, the consumers' watchdog and what the
+# checker forgives a row. Judged earlier, a platform that is merely slow would be taken for one that lost something.
 STANDSTILL_S = 75.0
 REST_WITHIN_S = 240.0
 CANARY_FAMILIES = 20
