@@ -27,7 +27,7 @@ from yijian_chaos.timeline import Timeline
 from yijian_chaos.topology import APIS
 from yijian_chaos.whereabouts import databases, where_to_look
 
-WARM_WITHIN_S = 120.0
+WARM_WITHIN_S = 300.0
 DECIDED_WITHIN_S = 120.0
 BEGIN_AFTER_S = 3.0
 LOOK_EVERY_S = 2.0
