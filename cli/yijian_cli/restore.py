@@ -188,7 +188,9 @@ def kafka_(
     _refuse_while_running(
         platform, (*platform.brokers, *SERVERS), advice="run `yijian down` and `yijian up --infra-only` first"
     )
-    cluster = AdminClient(platform.kafka_admin.client_config()).describe_cluster(request_timeout=10).result().cluster_id
+    # Held by a name: a client that nobody holds ends before it has its answer.
+    admin = AdminClient(platform.kafka_admin.client_config())
+    cluster = admin.describe_cluster(request_timeout=10).result().cluster_id
     start = since or datetime.now(UTC) - timedelta(days=KEPT_DAYS)
     done = asyncio.run(begin_anew(cluster, start, reason=checked_reason(reason), by=by or login_name()))
     if as_json:
