@@ -1,7 +1,7 @@
 """Group commit: whoever submits while a transaction is under way shares the next one.
 
 One application alone waits for nobody. Under load a transaction carries as many as arrived during the last one, so
-that the cost of a commit is shared; and when more wait than can be stored soon, newcomers are told to come back.
+that the cost of a commit is shared. How many may wait is decided where requests are let in (`yijian_common.admission`).
 """
 
 import asyncio
@@ -19,7 +19,6 @@ from approval.effects import Effects
 log = structlog.get_logger(__name__)
 
 BATCH = 64
-WAITING = 400
 PATIENCE_SECONDS = 3.0
 
 _Waiting = tuple[Submission, "asyncio.Future[Outcome]"]
@@ -43,11 +42,9 @@ class Intake:
     async def submit(self, submission: Submission) -> Outcome:
         """The outcome of a submission: the answer to give, or the refusal.
 
-        Raises `ServiceUnavailable` when too many wait, or the database takes too long: then the submission was taken
-        back, or its outcome is not known yet and the same key will find it.
+        Raises `ServiceUnavailable` when the database takes too long: then the submission was taken back, or its
+        outcome is not known yet and the same key will find it.
         """
-        if len(self._waiting) >= WAITING:
-            raise ServiceUnavailable("现在提交的人很多，请稍候再试。")
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((submission, future))
         self._arrived.set()
