@@ -1,5 +1,6 @@
 """Our own processes: killed, killed at a point inside the code, and paused."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from yijian_chaos.matrix import FaultKind
 from yijian_chaos.schedule import Planned
 from yijian_chaos.stage import Stage
 
+STARTS_WITHIN_S = 25.0
+LOOK_EVERY_S = 0.2
 LATEST_REACHING = 3
 """A process dies when it reaches its point for the first, second or third time."""
 
@@ -68,7 +71,19 @@ class KillPoint:
     async def inject(self, stage: Stage) -> Mapping[str, Any]:
         await in_thread(stage.stop, self._name)
         await in_thread(stage.start, self._name, {VARIABLE: self._point}, wait=False)
-        return {"point": self._point}
+        return {"point": self._point, "ready": await self._is_back(stage)}
+
+    async def _is_back(self, stage: Stage) -> bool:
+        """Let it start: the time that a fault lasts is for reaching the point. False if it did already, or is slow."""
+        try:
+            async with asyncio.timeout(STARTS_WITHIN_S):
+                while stage.process(self._name) is not None:
+                    if await in_thread(stage.is_ready, self._name):
+                        return True
+                    await asyncio.sleep(LOOK_EVERY_S)
+        except TimeoutError:
+            pass
+        return False
 
     async def heal(self, stage: Stage) -> Mapping[str, Any]:
         process = stage.process(self._name)

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 from yijian_contracts.topics import Topic, topics
 from yijian_embedded.credentials import KafkaCredentials
 
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 30.0
 POLL_S: Final = 0.5
 
 Headers = tuple[tuple[str, bytes], ...]
