@@ -113,8 +113,14 @@ def test_a_department_keeps_a_task_of_each_matter_and_a_record_of_every_copy(sto
         ).fetchall()
         assert rows[:2] == [(str(task(n, "B1")), str(PAST.application(n))) for n in (1, 2)]
         counts = [
-            db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("task", "card", "outbox", "inbox")
-        ]  # noqa: S608 - own names
+            db.execute(statement).fetchone()[0]
+            for statement in (
+                "SELECT count(*) FROM task",
+                "SELECT count(*) FROM card",
+                "SELECT count(*) FROM outbox",
+                "SELECT count(*) FROM inbox",
+            )
+        ]
         assert counts == [2 + 2 * 80, 1 + 80, 2 + 2 * 80, 2 * 80]
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
