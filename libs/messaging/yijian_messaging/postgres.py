@@ -1,6 +1,5 @@
 """The store on PostgreSQL: what the services use. Statements take whole batches; none is run per message."""
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -94,14 +93,14 @@ class PostgresTransaction:
             [m.id for m in messages],
             [m.topic for m in messages],
             [m.key for m in messages],
-            [json.dumps(dict(m.headers)) for m in messages],
+            [write_headers(m.headers) for m in messages],
             values,
             [m.personal for m in messages],
             [m.gate or "" for m in messages],
         )
 
     async def cancel_unsent(self, event_ids: Sequence[str]) -> int:
-        # The row stays: a relay may be sending it at this moment, and whoever compares topics and outbox has to find it.
+        # The row stays: a relay may be sending it just now, and whoever compares topics and outbox has to find it.
         # Behind a gate that nobody opens `say_again` does not come upon it.
         done = await self.connection.execute(
             """
@@ -340,7 +339,7 @@ class PostgresStore:
                     id=r["event_id"],
                     topic=r["topic"],
                     key=r["key"],
-                    headers=json.loads(r["headers"]),
+                    headers=read_headers(r["headers"]),
                     value=self._sealer.open(r["value"]) if r["personal"] else r["value"],
                     personal=r["personal"],
                     gate=r["gate"] or None,
