@@ -1,20 +1,24 @@
-"""`yijian reconcile`: what differs after a restore, and what to do about each. It changes nothing."""
+"""`yijian reconcile`: what differs after a restore, and what to do about each. It changes nothing unless asked to."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
 import httpx
 import psycopg
+import typer
 from psycopg.conninfo import make_conninfo
 from yijian_contracts.departments import departments
 from yijian_embedded.platform import Platform
 from yijian_embedded.recovery import former_databases
 
 from yijian_cli.backup import ready_platform
+from yijian_cli.early_answers import replay_early_answers
 from yijian_cli.output import AsJson, console, print_json, print_table
-from yijian_cli.stores import APPROVAL, IDENTITY, RATING, SERVICES
+from yijian_cli.stores import APPROVAL, IDENTITY, RATING, SERVICES, Operator, login_name
 
 MOST_SHOWN = 1000
 
@@ -29,8 +33,19 @@ class Difference:
     about: tuple[str, ...] = ()
 
 
-def reconcile(*, as_json: AsJson = False) -> None:
+def reconcile(
+    *,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="First have answers handled that were read before their request.")
+    ] = False,
+    by: Operator = "",
+    as_json: AsJson = False,
+) -> None:
     """Compare after a restore: what departments know and approval does not, what waits for a person, the ledger."""
+    if replay:
+        handled, left = asyncio.run(replay_early_answers(by=by or login_name()))
+        if not as_json:
+            console.print(f"{handled} early answers are handled, {left} wait.", highlight=False)
     differences = list(find_differences(ready_platform()))
     if as_json:
         print_json([asdict(one) for one in differences])

@@ -87,6 +87,8 @@ class Doomed:
         """What was accepted before is complete, once, whatever was lost after it; nothing waits and nothing halted."""
         births = self.births
         births.accepted = {one: mother for one, mother in births.accepted.items() if one not in lost}
+        # What was read before the request that it answers has its turn.
+        await self.yijian("reconcile", "--replay")
         births.city._tokens.clear()
         await births.all_granted(within=SETTLED_WITHIN_S)
         await wait_until(births.at_rest, what="outboxes empty, offsets at the ends", within=SETTLED_WITHIN_S)

@@ -9,11 +9,16 @@ from yijian_messaging import Rejected, Transaction
 
 from approval import engine, rows
 from approval.actions.rectifications import Result, record_rectification_results
+from approval.application import TaskState
 from approval.disclosure import check_answer, correctable
 from approval.effects import Effects
 from approval.form_schema import parse_pointer, schema_at
 from approval.life_event import LifeEvent
 from approval.rows import Held
+
+NOT_REQUESTED = "the task is not requested yet"
+"""After a restore departments' answers are read again side by side, one perhaps before the one that it built on. Nobody
+would say it a second time, so it must not pass for handled: it is a letter to be replayed."""
 
 
 async def record_task_results(
@@ -65,6 +70,9 @@ async def _misfit(held: Held, answer: TaskAnswered, effects: Effects) -> str | N
     life_event = await effects.life_events.get(held.application.digest)
     if answer.matter not in life_event.matters:
         return f"{held.application.life_event} has no matter {answer.matter}"
+    drafts = [t for t in held.application.tasks if t.matter == answer.matter and t.state is TaskState.DRAFT]
+    if any(engine.task_id(held.application, t) == answer.task_id for t in drafts):
+        return NOT_REQUESTED
     if answer.outcome is Outcome.RETURNED:
         task = next((t for t in held.application.tasks if engine.task_id(held.application, t) == answer.task_id), None)
         allowed = correctable(life_event, answer.matter, task.child if task else None)
