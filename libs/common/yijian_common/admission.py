@@ -16,7 +16,7 @@ from yijian_common.problem_pages import respond
 from yijian_common.telemetry import HTTP_TURNED_AWAY
 
 AT_ONCE = 128
-ALWAYS = 32
+ALWAYS = 16
 LONG_SECONDS = 0.75
 STUCK_SHARE = 4
 
