@@ -24,9 +24,9 @@ from yijian_bench.stored.rows import BY_SERVICE, CHUNK, PREPARE, Rows
 
 TEMPLATES: Final = 100
 AT_ONCE: Final = 25_000
-BYTES_EACH: Final = 75_000
+BYTES_EACH: Final = 61_000
 """What an application takes on the disk, all stores together, with room for what is written twice meanwhile."""
-SPARE_BYTES: Final = 4_000_000_000
+SPARE_BYTES: Final = 5_000_000_000
 
 # Quick and not safe, while nobody uses the server; taken back at the end.
 _HURRY: Final = {
