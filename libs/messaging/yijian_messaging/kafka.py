@@ -141,11 +141,25 @@ async def discard_producer(producer: AIOKafkaProducer, *, within: float = 5.0) -
 
 
 async def discard_consumer(consumer: AIOKafkaConsumer, *, within: float = 5.0) -> None:
-    """Stop a consumer, whatever state it is in."""
+    """Stop a consumer, whatever state it is in, or leave it to itself.
+
+    Not by `wait_for`, which waits without end for whoever does not obey a cancellation: with its coordinator away
+    aiokafka's `stop` may not, and whoever waited for it would never read again.
+    """
+    stopping = asyncio.ensure_future(consumer.stop())
     try:
-        await asyncio.wait_for(consumer.stop(), within)
-    except (TimeoutError, KafkaError, OSError, IllegalStateError) as error:
+        await asyncio.wait({stopping}, timeout=within)
+    finally:
+        stopping.cancel()
+    done, _ = await asyncio.wait({stopping}, timeout=1)
+    if not done:
+        log.warning("consumer_abandoned", error="it does not stop")
+    elif stopping.cancelled():
+        log.warning("consumer_abandoned", error="TimeoutError")
+    elif isinstance(error := stopping.exception(), TimeoutError | KafkaError | OSError | IllegalStateError):
         log.warning("consumer_abandoned", error=type(error).__name__)
+    elif error is not None:
+        raise error
 
 
 def header_list(headers: Any) -> Sequence[tuple[str, bytes]]:
