@@ -26,7 +26,7 @@ from yijian_embedded.processes import Program, recorded, start, stop, wait_until
 from yijian_embedded.shape import Shape
 
 NAME: Final = "kafka"
-READY_WITHIN_S: Final = 90
+READY_WITHIN_S: Final = 180
 HEAP: Final = ("-Xms256m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError")
 
 
