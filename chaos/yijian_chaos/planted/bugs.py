@@ -1,4 +1,5 @@
-"""The twelve bugs: what each does, what was taken away for it, where it is planted, and which invariant must see it.
+"""The twelve bugs: what each does, what was taken away for it, where it is planted, and what the checker has to
+say of it.
 
 The platform has most of its defences twice. A bug that one layer hides as long as another stands is planted as
 somebody would write it who has neither; `without` says what that took.
@@ -11,16 +12,21 @@ APIS = ("approval-api-1", "approval-api-2")
 WORKERS = ("approval-worker-1", "approval-worker-2")
 RELAYS = ("approval-relay-1", "approval-relay-2")
 HEALTH = ("health",)
+NO_ANSWER = "approval has no answer to a request"
 
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """`planted_in` are processes by name; `caught_by` is the invariant whose violation is expected."""
+    """`planted_in` are processes by name; `caught_by` is the invariant that is violated, in the words of `says`.
+
+    An invariant may be violated for many reasons; a bug is caught when what is said of it is what it does.
+    """
 
     name: str
     description: str
     planted_in: tuple[str, ...]
     caught_by: str
+    says: str
     without: str = ""
 
 
@@ -30,14 +36,16 @@ _ALL = (
         description="A worker stores the offsets of a batch in a transaction of its own, before the one with inbox and"
         " effect: killed in between, it never reads those answers again.",
         planted_in=WORKERS,
-        caught_by="I3",
+        caught_by="I4",
+        says=NO_ANSWER,
     ),
     Bug(
         name="auto-commit",
         description="aiokafka commits the group's offsets every five seconds, whatever became of the records, and a"
         " consumer that begins or recovers reads on from there: what was polled while the database was away is lost.",
         planted_in=WORKERS,
-        caught_by="I3",
+        caught_by="I4",
+        says=NO_ANSWER,
         without="The start from the offsets in the database, and their compare-and-set: with either, what Kafka's group"
         " knows decides nothing.",
     ),
@@ -47,6 +55,7 @@ _ALL = (
         " drawn earlier and whose transaction committed later is passed by until the relay is restarted.",
         planted_in=RELAYS,
         caught_by="I5",
+        says="a row was never sent",
     ),
     Bug(
         name="two-relays-skip-locked",
@@ -54,6 +63,7 @@ _ALL = (
         " them, so that two messages of one key travel at the same time.",
         planted_in=RELAYS,
         caught_by="I6",
+        says="an event stands behind one that was committed after it",
         without="The leases of shards, which this is instead of.",
     ),
     Bug(
@@ -62,12 +72,14 @@ _ALL = (
         " sends from: killed in between, it has accepted an application of which nobody hears.",
         planted_in=APIS,
         caught_by="I5",
+        says="what was committed was never said",
     ),
     Bug(
         name="inbox-unique-dropped",
         description="A department takes every delivery for a new task: what a relay sends twice is decided twice.",
         planted_in=HEALTH,
         caught_by="I4",
+        says="a task was answered in more than one way",
         without="The department's look-up of the task by its id, with the unique key of the inbox: the task id is what"
         " makes a delivery the same one, and each of the two would hide that the other is gone. (In approval three"
         " more layers would: answers are told apart by their digest, attempts by their number, and a task that is over"
@@ -79,13 +91,15 @@ _ALL = (
         " the `yield` of a dependency does.",
         planted_in=APIS,
         caught_by="I1",
+        says="an accepted application is not there",
     ),
     Bug(
         name="latest-reset",
         description="A group that Kafka knows no offset of begins at the end of the topic: what was said before is"
         " never read.",
         planted_in=WORKERS,
-        caught_by="I3",
+        caught_by="I4",
+        says=NO_ANSWER,
         without="The start from the offsets in the database: with it, Kafka is asked for no position.",
     ),
     Bug(
@@ -94,6 +108,7 @@ _ALL = (
         " may take, its sequence numbers have a gap, and that partition takes nothing from it any more.",
         planted_in=RELAYS,
         caught_by="I5",
+        says="a row was never sent",
     ),
     Bug(
         name="ledger-leaf-outside-tx",
@@ -101,6 +116,7 @@ _ALL = (
         " beside those that request the tasks: killed in between, data was disclosed and the ledger has no leaf.",
         planted_in=(*APIS, *WORKERS),
         caught_by="I7",
+        says="a department was asked and the disclosure is not written down",
     ),
     Bug(
         name="late-result-overwrites-final",
@@ -108,13 +124,15 @@ _ALL = (
         " decided, and the application with it.",
         planted_in=WORKERS,
         caught_by="I3",
+        says="an application has not exactly the one end that its status says",
     ),
     Bug(
         name="restored-without-reseek",
         description="Consumers read on from where their Kafka group stands. An approval database that came back from a"
         " backup is behind it, and what was answered in between is never read again.",
         planted_in=WORKERS,
-        caught_by="I3",
+        caught_by="I4",
+        says=NO_ANSWER,
         without="The start from the offsets in the database, which came back with the backup, and their"
         " compare-and-set.",
     ),

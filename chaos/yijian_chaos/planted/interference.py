@@ -1,8 +1,9 @@
 """Faults that only these scenarios need: what an operator, a clock or a backup may do to Kafka and the database."""
 
 import asyncio
+import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
 
 import psycopg
@@ -87,6 +88,25 @@ def _open_tasks(stage: Stage, application: str | None) -> int:
             [application],
         ).fetchone()
     return row[0] if row else 0
+
+
+async def all_answered(stage: Stage, department: str, applications: Iterable[str | None]) -> None:
+    """Wait until a department has answered what it was asked about each of these, and its answers are in Kafka."""
+    wanted = {application for application in applications if application is not None}
+
+    async def answered() -> bool:
+        return wanted <= await asyncio.to_thread(_answered_and_sent, stage, department)
+
+    await wait_until(answered, what=f"{department} to answer", within=QUIET_WITHIN_S)
+
+
+def _answered_and_sent(stage: Stage, department: str) -> set[str]:
+    """Applications of this department's answered tasks, once nothing waits in its outbox."""
+    store = stage.platform.home.department_store(department)
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=ANSWER_WITHIN_S)) as opened:
+        (waiting,) = opened.execute("SELECT count(*) FROM outbox_unsent").fetchone()
+        rows = opened.execute("SELECT application_id FROM task WHERE state = 'ANSWERED'").fetchall()
+    return set() if waiting else {row[0] for row in rows}
 
 
 def copy_database(platform: Platform) -> None:

@@ -19,7 +19,8 @@ from yijian_chaos.stage import Stage
 DIES_WITHIN_S = 120.0
 APPLY_EVERY_S = 0.5
 PARTS_OF_APPROVAL = (*APIS, *WORKERS, *RELAYS)
-# Later than all others: what it is asked for needs nothing but its answer to be complete.
+FIRST_BUREAU = "civil-affairs"
+# Its answer is all that an application then waits for.
 LAST_BUREAU = "human-resources"
 
 
@@ -135,8 +136,8 @@ async def _withdrawn_before_the_answers_are_read(attack: Attack) -> None:
     await asyncio.sleep(3)
     await _stop(attack.stage, *WORKERS)
     families = [next(attack.families) for _ in range(8)]
-    await asyncio.gather(*(attack.clients.apply(number, address=number % 2) for number in families))
-    await asyncio.sleep(3)
+    applied = await asyncio.gather(*(attack.clients.apply(number, address=number % 2) for number in families))
+    await interference.all_answered(attack.stage, FIRST_BUREAU, applied)
     for number in families:
         withdrawal = Operation(0, Wish.WITHDRAW, number, Story.HASTY, number % 2)
         await attack.clients.carry_out(withdrawal, moment=0)

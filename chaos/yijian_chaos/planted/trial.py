@@ -25,6 +25,7 @@ from yijian_chaos.client import Addresses, Clients
 from yijian_chaos.history import History
 from yijian_chaos.operations import plan_operations
 from yijian_chaos.people import People
+from yijian_chaos.planted.bugs import BUGS
 from yijian_chaos.profiles import FIRST_FAMILY, WARM_UP_FAMILIES, Profile
 from yijian_chaos.rest import why_not_at_rest
 from yijian_chaos.stage import Stage
@@ -34,7 +35,7 @@ from yijian_chaos.whereabouts import sources_of, where_to_look
 FOLDER = CHECKOUT / ".yijian" / "chaos" / "planted"
 SEED = 12
 BEGIN_AFTER_S = 5.0
-DECIDED_WITHIN_S = 40.0
+DECIDED_WITHIN_S = 120.0
 LOOK_EVERY_S = 2.0
 # What has not moved for so long will not move: longer than a lease, a session, the consumers' watchdog and what the
 # checker forgives a row. Judged earlier, a platform that is merely slow would be taken for one that lost something.
@@ -81,6 +82,12 @@ class Trial:
     seconds: float
     verdict: Verdict
     evidence: Path
+
+    @property
+    def is_caught(self) -> bool:
+        """Whether the checker said of the bug what the bug does."""
+        bug = BUGS[self.planted] if self.planted else None
+        return any(bug and (v.invariant, v.what) == (bug.caught_by, bug.says) for v in self.verdict.violations)
 
 
 async def attempt(scenario: Scenario, *, planted: str | None, folder: Path = FOLDER) -> Trial:
