@@ -54,13 +54,16 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+# Bugs that are planted to be caught are what is known to go wrong.
+PLANTED = ROOT / "chaos" / "yijian_chaos" / "planted"
 PYTHON = tracked("*.py")
 RUNNING = [path for path in PYTHON if "tests" not in path.parts and not path.is_relative_to(ROOT / "bench")]
 
 
 @pytest.mark.parametrize(("pattern", "allowed", "reason"), FORBIDDEN, ids=[reason for _, _, reason in FORBIDDEN])
 def test_what_is_known_to_go_wrong_is_nowhere(pattern: str, allowed: str, reason: str):
-    found = [name(path) for path in PYTHON if name(path) != allowed and re.search(pattern, path.read_text("utf-8"))]
+    unplanted = [path for path in PYTHON if not path.is_relative_to(PLANTED) and name(path) != allowed]
+    found = [name(path) for path in unplanted if re.search(pattern, path.read_text("utf-8"))]
     assert not found, reason
 
 
