@@ -20,6 +20,7 @@ from yijian_contracts.events import SessionsEnded
 from yijian_contracts.topics import SESSIONS
 from yijian_messaging import KafkaSettings
 from yijian_messaging.kafka import answer, build_tail, discard_consumer
+from yijian_messaging.patience import within
 
 from yijian_common.tokens import Principal
 
@@ -76,7 +77,7 @@ class EndedSessions:
     async def _tail(self, stopping: asyncio.Event) -> None:
         consumer = build_tail(self._kafka)
         try:
-            await asyncio.wait_for(consumer.start(), 15)
+            await within(15, consumer.start())
             await _go_back(consumer)
             self._problem = None
             while not stopping.is_set():

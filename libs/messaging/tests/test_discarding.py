@@ -34,7 +34,7 @@ class Failing:
 async def test_a_consumer_that_ignores_its_cancellation_holds_up_nobody():
     stubborn: Any = Stubborn()
     began = time.monotonic()
-    await asyncio.wait_for(asyncio.shield(discard_consumer(stubborn, within=0.1)), 20)
+    await asyncio.wait_for(asyncio.shield(discard_consumer(stubborn, seconds=0.1)), 20)
     assert time.monotonic() - began < 15
     stubborn.may_end.set()
 
@@ -48,3 +48,13 @@ async def test_a_mistake_of_ours_is_not_hidden():
     failing: Any = Failing(ValueError("a mistake"))
     with pytest.raises(ValueError, match="a mistake"):
         await discard_consumer(failing)
+
+
+async def test_whoever_gives_up_waiting_gives_up_at_once():
+    stubborn: Any = Stubborn()
+    waiting = asyncio.create_task(discard_consumer(stubborn, seconds=60))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    stubborn.may_end.set()

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 from yijian_messaging import kafka, metrics
 from yijian_messaging.faultpoints import FaultPoint, reach
 from yijian_messaging.inbox import inbox_key
+from yijian_messaging.patience import within
 from yijian_messaging.record import Decoded, Message, Record, Rejected
 from yijian_messaging.settings import PRODUCTION, KafkaSettings, Tuning
 from yijian_messaging.store import DeadLetter, LetterState, Move, Store, Transaction
@@ -138,11 +139,11 @@ class Consumer(Generic[T, C]):
     # --- one life of a Kafka client ----------------------------------------------------------------------------------
 
     async def _session(self) -> None:
-        self._cluster = await asyncio.wait_for(kafka.read_cluster_id(self._kafka), 15)
+        self._cluster = await within(15, kafka.read_cluster_id(self._kafka))
         consumer = kafka.build_consumer(self._kafka, self._tuning, group=self.name)
         assignments = _Assignments()
         try:
-            await asyncio.wait_for(consumer.start(), 30)
+            await within(30, consumer.start())
             assignments.consumer = consumer
             consumer.subscribe(self._topics, listener=assignments)
             self._problem = None
@@ -151,6 +152,8 @@ class Consumer(Generic[T, C]):
             await self._read_on(consumer, assignments)
             await self._commit_group(consumer)
         finally:
+            # Nobody reads until the next one has begun, however long it takes to part with this one.
+            self._problem = self._problem or "between two sessions with Kafka"
             await kafka.discard_consumer(consumer)
 
     async def _read_on(self, consumer: AIOKafkaConsumer, assignments: _Assignments) -> None:
@@ -422,7 +425,7 @@ class Consumer(Generic[T, C]):
 
     async def _commit_group(self, consumer: AIOKafkaConsumer) -> None:
         with contextlib.suppress(KafkaError, TimeoutError):
-            await asyncio.wait_for(consumer.commit(), 5)
+            await within(5, consumer.commit())
 
     def _moved(self) -> None:
         """A handler came to an end, be it a failure: it does not hang."""
@@ -461,7 +464,7 @@ class Consumer(Generic[T, C]):
             return None if self._halted else "no partition is assigned"
         try:
             ends = await kafka.answer(consumer.end_offsets(reading))
-            places = {p: await kafka.answer(consumer.position(p), within=5) for p in reading}
+            places = {p: await kafka.answer(consumer.position(p), seconds=5) for p in reading}
         except KafkaError as error:
             return f"Kafka does not say how much is waiting ({type(error).__name__})"
         return "records wait and none is handled" if any(places[p] < ends[p] for p in reading) else None

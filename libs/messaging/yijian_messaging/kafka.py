@@ -25,6 +25,7 @@ from aiokafka.errors import (
     UnknownProducerId,
 )
 
+from yijian_messaging.patience import within
 from yijian_messaging.settings import KafkaSettings, Tuning
 
 log = structlog.get_logger(__name__)
@@ -107,12 +108,12 @@ def build_tail(settings: KafkaSettings) -> AIOKafkaConsumer:
     )
 
 
-async def answer(asked: Awaitable[T], *, within: float = 15.0) -> T:
+async def answer(asked: Awaitable[T], *, seconds: float = 15.0) -> T:
     """What Kafka answers. Its silence is a KafkaError: a bare TimeoutError would be taken for the database's."""
     try:
-        return await asyncio.wait_for(asked, within)
+        return await within(seconds, asked)
     except (TimeoutError, OSError) as error:
-        raise KafkaTimeoutError(f"no answer within {within} s ({type(error).__name__})") from error
+        raise KafkaTimeoutError(f"no answer within {seconds} s ({type(error).__name__})") from error
 
 
 async def read_cluster_id(settings: KafkaSettings) -> str:
@@ -127,39 +128,25 @@ async def read_cluster_id(settings: KafkaSettings) -> str:
         await admin.close()
 
 
-async def discard_producer(producer: AIOKafkaProducer, *, within: float = 5.0) -> None:
+async def discard_producer(producer: AIOKafkaProducer, *, seconds: float = 5.0) -> None:
     """Stop a producer for certain: with Kafka down its own `stop` waits for ever (aiokafka issue 1101)."""
     try:
-        await asyncio.wait_for(producer.stop(), within)
+        await within(seconds, producer.stop())
     except (TimeoutError, KafkaError, OSError):
         sender = producer._sender  # noqa: SLF001 - there is no public way to stop without flushing
         with contextlib.suppress(KafkaError, OSError, asyncio.CancelledError, TimeoutError):
             if sender is not None:
-                await asyncio.wait_for(sender.close(), 1)
+                await within(1, sender.close())
         with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await asyncio.wait_for(producer.client.close(), 1)
+            await within(1, producer.client.close())
 
 
-async def discard_consumer(consumer: AIOKafkaConsumer, *, within: float = 5.0) -> None:
-    """Stop a consumer, whatever state it is in, or leave it to itself.
-
-    Not by `wait_for`, which waits without end for whoever does not obey a cancellation: with its coordinator away
-    aiokafka's `stop` may not, and whoever waited for it would never read again.
-    """
-    stopping = asyncio.ensure_future(consumer.stop())
+async def discard_consumer(consumer: AIOKafkaConsumer, *, seconds: float = 5.0) -> None:
+    """Stop a consumer, whatever state it is in, or leave it to itself."""
     try:
-        await asyncio.wait({stopping}, timeout=within)
-    finally:
-        stopping.cancel()
-    done, _ = await asyncio.wait({stopping}, timeout=1)
-    if not done:
-        log.warning("consumer_abandoned", error="it does not stop")
-    elif stopping.cancelled():
-        log.warning("consumer_abandoned", error="TimeoutError")
-    elif isinstance(error := stopping.exception(), TimeoutError | KafkaError | OSError | IllegalStateError):
+        await within(seconds, consumer.stop())
+    except (TimeoutError, KafkaError, OSError, IllegalStateError) as error:
         log.warning("consumer_abandoned", error=type(error).__name__)
-    elif error is not None:
-        raise error
 
 
 def header_list(headers: Any) -> Sequence[tuple[str, bytes]]:

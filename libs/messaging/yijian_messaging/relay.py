@@ -20,6 +20,7 @@ from yijian_messaging import kafka, metrics
 from yijian_messaging.faultpoints import FaultPoint, reach
 from yijian_messaging.gates import Gate, Gates
 from yijian_messaging.packing import Packed, pack
+from yijian_messaging.patience import within
 from yijian_messaging.settings import PRODUCTION, KafkaSettings, Tuning
 from yijian_messaging.store import Store, Unsent
 
@@ -176,9 +177,9 @@ class Relay:
         if self._producer is None:
             producer = kafka.build_producer(self._kafka, self._tuning)
             try:
-                await asyncio.wait_for(producer.start(), 15)
+                await within(15, producer.start())
             except BaseException:
-                await kafka.discard_producer(producer, within=1)
+                await kafka.discard_producer(producer, seconds=1)
                 raise
             self._producer = producer
         return self._producer
@@ -187,13 +188,13 @@ class Relay:
         if self._producer is not None:
             metrics.REBUILDS.labels(self.name).inc()
             producer, self._producer = self._producer, None
-            await kafka.discard_producer(producer, within=1)
+            await kafka.discard_producer(producer, seconds=1)
 
     async def _stop(self) -> None:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self._store.release_shards(self._owner), 3)
         if self._producer is not None:
-            await kafka.discard_producer(self._producer, within=3)
+            await kafka.discard_producer(self._producer, seconds=3)
 
     async def _rest(self, stopping: asyncio.Event, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

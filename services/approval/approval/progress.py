@@ -17,6 +17,7 @@ from yijian_contracts.events import ApplicationsProgressed
 from yijian_contracts.topics import APPLICATIONS
 from yijian_messaging import KafkaSettings
 from yijian_messaging.kafka import build_tail, discard_consumer
+from yijian_messaging.patience import within
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +76,7 @@ class Progress:
     async def _tail(self, stopping: asyncio.Event) -> None:
         consumer = build_tail(self._kafka)
         try:
-            await asyncio.wait_for(consumer.start(), 15)
+            await within(15, consumer.start())
             consumer.subscribe([APPLICATIONS])
             self._problem = None
             while not stopping.is_set():
