@@ -12,12 +12,13 @@ APIS = ("approval-api-1", "approval-api-2")
 WORKERS = ("approval-worker-1", "approval-worker-2")
 RELAYS = ("approval-relay-1", "approval-relay-2")
 HEALTH = ("health",)
-NO_ANSWER = "approval has no answer to a request"
+# One of these for each record that a worker never read: an answer, or whatever else it was.
+UNREAD = ("approval has no answer to a request", "a consumer passed over a record that it was to act on")
 
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """`planted_in` are processes by name; `caught_by` is the invariant that is violated, in the words of `says`.
+    """`planted_in` are processes by name; `caught_by` is the invariant that is violated, in one of the sentences `says`.
 
     An invariant may be violated for many reasons; a bug is caught when what is said of it is what it does.
     """
@@ -26,7 +27,7 @@ class Bug:
     description: str
     planted_in: tuple[str, ...]
     caught_by: str
-    says: str
+    says: tuple[str, ...]
     without: str = ""
 
 
@@ -37,7 +38,7 @@ _ALL = (
         " effect: killed in between, it never reads those answers again.",
         planted_in=WORKERS,
         caught_by="I4",
-        says=NO_ANSWER,
+        says=UNREAD,
     ),
     Bug(
         name="auto-commit",
@@ -45,7 +46,7 @@ _ALL = (
         " consumer that begins or recovers reads on from there: what was polled while the database was away is lost.",
         planted_in=WORKERS,
         caught_by="I4",
-        says=NO_ANSWER,
+        says=UNREAD,
         without="The start from the offsets in the database, and their compare-and-set: with either, what Kafka's group"
         " knows decides nothing.",
     ),
@@ -55,7 +56,7 @@ _ALL = (
         " drawn earlier and whose transaction committed later is passed by until the relay is restarted.",
         planted_in=RELAYS,
         caught_by="I5",
-        says="a row was never sent",
+        says=("a row was never sent",),
     ),
     Bug(
         name="two-relays-skip-locked",
@@ -63,7 +64,7 @@ _ALL = (
         " them, so that two messages of one key travel at the same time.",
         planted_in=RELAYS,
         caught_by="I6",
-        says="an event stands behind one that was committed after it",
+        says=("an event stands behind one that was committed after it",),
         without="The leases of shards, which this is instead of.",
     ),
     Bug(
@@ -72,14 +73,14 @@ _ALL = (
         " sends from: killed in between, it has accepted an application of which nobody hears.",
         planted_in=APIS,
         caught_by="I5",
-        says="what was committed was never said",
+        says=("what was committed was never said",),
     ),
     Bug(
         name="inbox-unique-dropped",
         description="A department takes every delivery for a new task: what a relay sends twice is decided twice.",
         planted_in=HEALTH,
         caught_by="I4",
-        says="a task was answered in more than one way",
+        says=("a task was answered in more than one way",),
         without="The department's look-up of the task by its id, with the unique key of the inbox: the task id is what"
         " makes a delivery the same one, and each of the two would hide that the other is gone. (In approval three"
         " more layers would: answers are told apart by their digest, attempts by their number, and a task that is over"
@@ -91,7 +92,7 @@ _ALL = (
         " the `yield` of a dependency does.",
         planted_in=APIS,
         caught_by="I1",
-        says="an accepted application is not there",
+        says=("an accepted application is not there",),
     ),
     Bug(
         name="latest-reset",
@@ -99,7 +100,7 @@ _ALL = (
         " never read.",
         planted_in=WORKERS,
         caught_by="I4",
-        says=NO_ANSWER,
+        says=UNREAD,
         without="The start from the offsets in the database: with it, Kafka is asked for no position.",
     ),
     Bug(
@@ -108,7 +109,7 @@ _ALL = (
         " may take, its sequence numbers have a gap, and that partition takes nothing from it any more.",
         planted_in=RELAYS,
         caught_by="I5",
-        says="a row was never sent",
+        says=("a row was never sent",),
     ),
     Bug(
         name="ledger-leaf-outside-tx",
@@ -116,7 +117,7 @@ _ALL = (
         " beside those that request the tasks: killed in between, data was disclosed and the ledger has no leaf.",
         planted_in=(*APIS, *WORKERS),
         caught_by="I7",
-        says="a department was asked and the disclosure is not written down",
+        says=("a department was asked and the disclosure is not written down",),
     ),
     Bug(
         name="late-result-overwrites-final",
@@ -124,7 +125,7 @@ _ALL = (
         " decided, and the application with it.",
         planted_in=WORKERS,
         caught_by="I3",
-        says="an application has not exactly the one end that its status says",
+        says=("an application has not exactly the one end that its status says",),
     ),
     Bug(
         name="restored-without-reseek",
@@ -132,7 +133,7 @@ _ALL = (
         " backup is behind it, and what was answered in between is never read again.",
         planted_in=WORKERS,
         caught_by="I4",
-        says=NO_ANSWER,
+        says=UNREAD,
         without="The start from the offsets in the database, which came back with the backup, and their"
         " compare-and-set.",
     ),

@@ -56,7 +56,9 @@ def _oldest_allowed(platform: Platform, topic: str, milliseconds: str | None) ->
     operation = AlterConfigOpType.DELETE if milliseconds is None else AlterConfigOpType.SET
     entry = ConfigEntry("message.timestamp.before.max.ms", milliseconds, incremental_operation=operation)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    (done,) = AdminClient(platform.kafka_admin.client_config()).incremental_alter_configs([resource]).values()
+    # Kept until it is done: an administrator that is let go of takes its requests along.
+    admin = AdminClient(platform.kafka_admin.client_config())
+    (done,) = admin.incremental_alter_configs([resource]).values()
     done.result(ANSWER_WITHIN_S)
 
 

@@ -75,11 +75,12 @@ async def _worker_dies_before_commit(attack: Attack) -> None:
 
 
 async def _database_away(attack: Attack) -> None:
-    """For longer than a consumer takes to commit by itself."""
-    await asyncio.sleep(5)
-    await _stop(attack.stage, "postgres")
-    await asyncio.sleep(12)
-    await _start(attack.stage, "postgres")
+    """Twice, each time for longer than a consumer takes to commit by itself."""
+    for _ in range(2):
+        await asyncio.sleep(6)
+        await _stop(attack.stage, "postgres")
+        await asyncio.sleep(8)
+        await _start(attack.stage, "postgres")
 
 
 async def _apis_slow_to_commit(attack: Attack) -> None:
@@ -165,7 +166,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "offset-before-commit": Scenario(
         _load("offset-before-commit", seconds=20, submits_per_s=2), _worker_dies_before_commit
     ),
-    "auto-commit": Scenario(_load("auto-commit", seconds=25, submits_per_s=4), _database_away),
+    "auto-commit": Scenario(_load("auto-commit", seconds=35, submits_per_s=5), _database_away),
     "relay-id-greater-than-last": Scenario(
         _load("relay-id-greater-than-last", seconds=20, submits_per_s=4), _apis_slow_to_commit, wired=True
     ),
