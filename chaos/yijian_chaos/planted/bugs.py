@@ -18,7 +18,7 @@ UNREAD = ("approval has no answer to a request", "a consumer passed over a recor
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """`planted_in` are processes by name; `caught_by` is the invariant that is violated, in one of the sentences `says`.
+    """`planted_in` are processes by name; `caught_by` is the invariant that is violated, in a sentence of `says`.
 
     An invariant may be violated for many reasons; a bug is caught when what is said of it is what it does.
     """
