@@ -15,8 +15,8 @@ from yijian_common.errors import Problem, ServiceUnavailable
 from yijian_common.problem_pages import respond
 from yijian_common.telemetry import HTTP_TURNED_AWAY
 
-AT_ONCE = 128
-ALWAYS = 16
+AT_ONCE = 256
+ALWAYS = 32
 LONG_SECONDS = 0.75
 STUCK_SHARE = 4
 
