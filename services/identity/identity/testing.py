@@ -1,12 +1,15 @@
 """For tests: someone with a browser at identity's pages, and the client they came from."""
 
+import asyncio
 import json
 import re
 import subprocess
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from html import unescape
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -104,6 +107,15 @@ class Browser:
 
     async def userinfo(self, tokens: dict[str, Any]) -> httpx.Response:
         return await self.http.get("/userinfo", headers=bearer(tokens["access_token"]))
+
+
+async def patiently(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+    """The first answer that does not tell us to come back: in a crowd too many may be waiting already."""
+    answer = await ask()
+    while answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+        await asyncio.sleep(0.2)
+        answer = await ask()
+    return answer
 
 
 def bearer(access_token: str) -> dict[str, str]:
