@@ -6,7 +6,7 @@ Nothing is listed anywhere: what runs is found by listening, so that no statemen
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,8 @@ _VALUES = {
     "uuid": "gen_random_uuid()",
     "bytea": "sha256(int8send(n))",
     "text": "md5({column} || n)",
-    "boolean": "n % 2 = 0",
+    # What is marked is the exception.
+    "boolean": "n % 400 = 0",
     "timestamp with time zone": "now() - make_interval(secs => n)",
     "text[]": "'{{}}'::text[]",
 }
@@ -60,6 +61,17 @@ def listening(city: City) -> Iterator[dict[str, set[str]]]:
             city.restart(*SERVICES)
 
 
+@contextmanager
+def nobody_there(city: City) -> Iterator[None]:
+    """The services' databases left alone, to be copied."""
+    for service in SERVICES:
+        city.stop(service)
+    try:
+        yield
+    finally:
+        city.restart(*SERVICES)
+
+
 def _tell(admin: psycopg.Connection[Any], statement: str) -> None:
     for service in SERVICES:
         for name, value in LISTENING.items():
@@ -80,15 +92,10 @@ def _read(log: Path, began: int, found: dict[str, set[str]]) -> None:
 
 @contextmanager
 def scratch(city: City, service: str) -> Iterator[psycopg.Connection[Any]]:
-    """A database with a service's tables and nothing in them, planning as the service does."""
+    """A database with a service's tables and nothing in them, planning as the service does. Nobody may be there."""
     admin_url, name = city.platform.postgres_admin_url, f"plans-{service}"
     with psycopg.connect(admin_url, autocommit=True) as admin:
         _drop(admin, name)
-        # A template must have nobody in it: the service waits for its database meanwhile.
-        admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
-            [service],
-        )
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(service)))
         try:
             with psycopg.connect(make_conninfo(admin_url, dbname=name), autocommit=True) as held:
@@ -151,10 +158,16 @@ def _value(table: str, column: str, kind: str) -> str:
 
 def readings(held: psycopg.Connection[Any], queries: Iterable[str], *, but: Sequence[str]) -> list[str]:
     """The readings of whole tables that grow, each with its statement."""
+    partial = {
+        str(row[0])
+        for row in held.execute(
+            "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indpred IS NOT NULL"
+        ).fetchall()
+    }
     return [
         f"{node['Node Type']} of {node['Relation Name']} in {query}"
         for query in sorted(queries)
-        for node in _nodes(_plan(held, query))
+        for node in _nodes(_plan(held, query), partial)
         if _reads_all(node, but)
     ]
 
@@ -172,10 +185,16 @@ def _reads_all(node: Mapping[str, Any], but: Sequence[str]) -> bool:
     return bool(table) and not looked_up and table not in but and not table.startswith("pg_")
 
 
-def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Every node but the newest or oldest entries of an index, which are read from its end, locked or not."""
+def _nodes(plan: Mapping[str, Any], partial: Collection[str]) -> Iterator[Mapping[str, Any]]:
+    """Every node but the newest or oldest entries of an index, which are read from its end.
+
+    Rows that are locked are compared again with what a partial index says of them already: then a filter leaves none
+    out.
+    """
     yield plan
     for inner in plan.get("Plans", []):
-        read = inner["Plans"][0] if inner["Node Type"] == "LockRows" else inner
-        ends = plan["Node Type"] == "Limit" and read["Node Type"].startswith("Index") and "Filter" not in read
-        yield from read.get("Plans", []) if ends else _nodes(inner)
+        locked = inner["Node Type"] == "LockRows"
+        read = inner["Plans"][0] if locked else inner
+        leaves_none_out = "Filter" not in read or (locked and read.get("Index Name") in partial)
+        ends = plan["Node Type"] == "Limit" and read["Node Type"].startswith("Index") and leaves_none_out
+        yield from read.get("Plans", []) if ends else _nodes(inner, partial)

@@ -194,7 +194,7 @@ async def a_bad_review_becomes_an_order_and_the_order_is_put_right(
     assert nothing_shown.status_code == 422
     answer = {
         "act": "APPROVE",
-        "measures": "重写了办事指南的落户一节",
+        "measures": f"重写了办事指南的落户一节，修订编号{one.n}",
         "evidence": ["新版办事指南第三版，11月21日公布"],
     }
     done = await head.request("POST", path, json=answer)

@@ -43,8 +43,8 @@ def families() -> Iterator[int]:
     return standard_families(FIRST, LAST)
 
 
-async def completed(stage: Stage, accepted: dict[UUID, str]) -> None:
-    """Everything that was accepted gets everything, once."""
+async def granted(stage: Stage, accepted: dict[UUID, str]) -> None:
+    """Everything that was accepted gets everything."""
     url = stage.platform.database_url("approval")
 
     async def nothing_waits() -> bool:
@@ -56,9 +56,14 @@ async def completed(stage: Stage, accepted: dict[UUID, str]) -> None:
         return rows == [("COMPLETED", "ALL_GRANTED", len(accepted))]
 
     await wait_until(nothing_waits, what="everything accepted to be granted", within=COMPLETED_WITHIN_S)
+
+
+async def completed(stage: Stage, accepted: dict[UUID, str]) -> None:
+    """Everything that was accepted gets everything, once; nobody applies any more."""
+    await granted(stage, accepted)
     mothers = list(accepted.values())
     assert len(set(mothers)) == len(mothers)
-    with psycopg.connect(url) as approval:
+    with psycopg.connect(stage.platform.database_url("approval")) as approval:
         found = approval.execute("SELECT count(*) FROM application").fetchall()
     assert registrations(stage) == found[0][0]
 
@@ -125,7 +130,7 @@ async def test_two_processes_of_a_department_share_its_work_and_each_goes_on_alo
         for name in both:
             stage.kill(name)
             await crowd.more_accepted(10)
-            await completed(stage, dict(crowd.accepted))
+            await granted(stage, dict(crowd.accepted))
             await asyncio.to_thread(stage.start, name)
     assert crowd.unanswered == {}, crowd.outcomes
     await completed(stage, crowd.accepted)

@@ -58,8 +58,19 @@ def set_users(admin: AdminClient, passwords: Mapping[str, str]) -> None:
         )
         for principal, password in passwords.items()
     ]
+    _wait_until(lambda: _altered(admin, changes), what="the users' passwords")
+
+
+def _altered(admin: AdminClient, changes: list[UserScramCredentialAlteration]) -> bool:
+    """Whether it was done; not while brokers that were killed come back, whose old addresses the client gives up."""
     for future in admin.alter_user_scram_credentials(changes).values():
-        _settle(future)
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError._DESTROY_BROKER:  # noqa: SLF001 - it has no other name
+                raise
+            return False
+    return True
 
 
 def wait_for_user(credentials: KafkaCredentials) -> None:

@@ -79,7 +79,9 @@ async def lock_due(connection: Connection, *, at: datetime, limit: int) -> list[
 async def lock_provisional(connection: Connection, *, limit: int) -> list[Order]:
     """Open orders whose deadline was counted in a calendar that was not final."""
     rows = await connection.fetch(
-        f"{_SELECT} WHERE provisional AND next_look_at IS NOT NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED", limit
+        f"{_SELECT} WHERE provisional AND next_look_at IS NOT NULL"
+        " ORDER BY assigned_at LIMIT $1 FOR UPDATE SKIP LOCKED",
+        limit,
     )
     return [order_of(row) for row in rows]
 

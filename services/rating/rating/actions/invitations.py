@@ -174,7 +174,7 @@ async def reckon_invitations(connection: Connection, *, limit: int) -> int:
     rows = await connection.fetch(
         """
         SELECT id, invited_at, closes_at, provisional FROM invitation
-        WHERE provisional AND next_look_at IS NOT NULL ORDER BY id LIMIT $1 FOR UPDATE SKIP LOCKED
+        WHERE provisional AND next_look_at IS NOT NULL ORDER BY invited_at LIMIT $1 FOR UPDATE SKIP LOCKED
         """,
         limit,
     )
