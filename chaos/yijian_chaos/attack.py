@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from yijian_chaos import history
-from yijian_chaos.client import Addresses, Clients
+from yijian_chaos.client import Clients
 from yijian_chaos.history import History
 from yijian_chaos.nemesis import Nemesis
 from yijian_chaos.operations import plan_operations
@@ -24,8 +24,7 @@ from yijian_chaos.sampling import Sampler
 from yijian_chaos.schedule import Planned
 from yijian_chaos.stage import Stage
 from yijian_chaos.timeline import Timeline
-from yijian_chaos.topology import APIS
-from yijian_chaos.whereabouts import databases, where_to_look
+from yijian_chaos.whereabouts import addresses_of, databases, where_to_look
 
 WARM_WITHIN_S = 300.0
 DECIDED_WITHIN_S = 120.0
@@ -49,8 +48,7 @@ class Attack:
         """All of it, until the platform is at rest or that took too long; what was seen."""
         async with History(self.folder / "history.jsonl") as written:
             people = People(self.stage.url("identity"))
-            addresses = _addresses(self.stage)
-            clients = Clients(addresses, people, written, today=self.stage.today, seed=self.seed)
+            clients = Clients(addresses_of(self.stage), people, written, today=self.stage.today, seed=self.seed)
             try:
                 facts = await self._with(clients)
             finally:
@@ -139,14 +137,6 @@ class Attack:
                 return False
 
         return served
-
-
-def _addresses(stage: Stage) -> Addresses:
-    return Addresses(
-        approval=dict(zip(APIS, stage.approval_urls, strict=True)),
-        data_exchange=stage.url("data-exchange"),
-        identity=stage.url("identity"),
-    )
 
 
 @asynccontextmanager

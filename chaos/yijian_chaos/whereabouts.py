@@ -1,4 +1,4 @@
-"""Where the raw sources of a stage are, as plain addresses: the one place that tells the checker of the platform."""
+"""Where things of a stage are, as plain addresses. Nothing else tells the checker of the platform."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,9 +8,10 @@ from yijian_contracts.topics import principals
 from yijian_examples.family import Family
 
 from yijian_chaos.checker.sources import Sources
+from yijian_chaos.client import Addresses
 from yijian_chaos.rest import Where
 from yijian_chaos.stage import Stage
-from yijian_chaos.topology import MEMBERS
+from yijian_chaos.topology import APIS, MEMBERS
 
 SERVICES = ("approval", "identity", "data-exchange", "rating")
 # The largest pool that a process keeps, and its connections for listening, leases and the signer beside it.
@@ -63,3 +64,12 @@ def _canaries(one: Family) -> Iterator[str]:
     yield one.bank_account
     for child in one.delivery.newborns:
         yield child.surname + child.given_name
+
+
+def addresses_of(stage: Stage) -> Addresses:
+    """Where clients ask."""
+    return Addresses(
+        approval=dict(zip(APIS, stage.approval_urls, strict=True)),
+        data_exchange=stage.url("data-exchange"),
+        identity=stage.url("identity"),
+    )

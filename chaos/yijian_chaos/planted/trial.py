@@ -6,14 +6,12 @@ Unlike a run of the nemesis it judges nothing but the data: a platform with a bu
 """
 
 import asyncio
-import json
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from yijian_embedded.home import CHECKOUT
@@ -21,7 +19,8 @@ from yijian_examples.population import family
 
 from yijian_chaos import checker, history
 from yijian_chaos.checker.verdict import Verdict
-from yijian_chaos.client import Addresses, Clients
+from yijian_chaos.client import Clients
+from yijian_chaos.evidence import make_folder, write_heading
 from yijian_chaos.history import History
 from yijian_chaos.operations import plan_operations
 from yijian_chaos.people import People
@@ -29,8 +28,7 @@ from yijian_chaos.planted.bugs import BUGS
 from yijian_chaos.profiles import FIRST_FAMILY, WARM_UP_FAMILIES, Profile
 from yijian_chaos.rest import why_not_at_rest
 from yijian_chaos.stage import Stage
-from yijian_chaos.topology import APIS
-from yijian_chaos.whereabouts import sources_of, where_to_look
+from yijian_chaos.whereabouts import addresses_of, sources_of, where_to_look
 
 FOLDER = CHECKOUT / ".yijian" / "chaos" / "planted"
 SEED = 12
@@ -112,13 +110,8 @@ async def attempt(scenario: Scenario, *, planted: str | None, folder: Path = FOL
 
 async def _attack(scenario: Scenario, stage: Stage, evidence: Path) -> float:
     """The load with the faults beside it; returns how many seconds it took until everything ran again."""
-    addresses = Addresses(
-        approval=dict(zip(APIS, stage.approval_urls, strict=True)),
-        data_exchange=stage.url("data-exchange"),
-        identity=stage.url("identity"),
-    )
     async with History(evidence / "history.jsonl") as written:
-        clients = Clients(addresses, People(stage.url("identity")), written, today=stage.today, seed=SEED)
+        clients = Clients(addresses_of(stage), People(stage.url("identity")), written, today=stage.today, seed=SEED)
         begins = time.monotonic() + BEGIN_AFTER_S
         try:
             async with asyncio.TaskGroup() as both:
@@ -166,15 +159,7 @@ def _judge(stage: Stage, evidence: Path) -> Verdict:
 
 
 def _folder(folder: Path, scenario: Scenario, planted: str | None) -> Path:
-    evidence = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{planted or f'healthy-{scenario.load.name}'}"
-    evidence.mkdir(parents=True)
-    heading = {
-        "seed": SEED,
-        "profile": scenario.load.name,
-        "brokers": 1,
-        "planted": planted,
-        "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    (evidence / "run.json").write_text(json.dumps(heading, indent=1), encoding="utf-8")
+    evidence = make_folder(folder, profile=planted or f"healthy-{scenario.load.name}", seed=SEED)
+    write_heading(evidence, seed=SEED, profile=scenario.load.name, brokers=1, planted=planted)
     (evidence / "timeline.jsonl").touch()
     return evidence
