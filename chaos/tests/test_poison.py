@@ -4,6 +4,9 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from yijian_chaos.checker.event_values import read_value
+from yijian_chaos.checker.fingerprints import Fingerprints
+from yijian_chaos.checker.read_topics import parsed
 from yijian_chaos.faults.poison import means_nothing, poison
 from yijian_chaos.faults.tap import Taken, window
 from yijian_contracts.cloudevents import encode
@@ -54,6 +57,14 @@ def test_poison_says_nothing_about_anybody_where_all_can_read_it():
     for each in poison(record(EVENTS[0])).values():
         assert each.key == b"poison"
         assert all("王秀英".encode() not in text for _, text in each.headers)
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: type(event).__name__)
+def test_the_checker_reads_past_all_of_it(event: Event):
+    headers = dict(record(event).headers)
+    for each in poison(record(event)).values():
+        told = read_value(headers["ce_type"].decode(), parsed(each.value or b""), Fingerprints())
+        assert all(isinstance(text, str) for text in (told.application, told.task, *told.said))
 
 
 def test_stretches_leave_nothing_out():

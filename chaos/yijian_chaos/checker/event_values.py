@@ -41,6 +41,8 @@ def read_value(kind: str, value: Any, prints: Fingerprints) -> Told:
         said = _answer(value, prints) if kind == facts.TASK_ANSWERED else _SAID.get(kind, _nothing)(value)
     except (KeyError, TypeError, AttributeError):
         return _NOTHING
+    if not all(isinstance(text, str) for text in said):
+        return _NOTHING
     return Told(str(value.get("application_id") or ""), str(value.get("task_id") or ""), said)
 
 

@@ -123,7 +123,7 @@ def _headers(message: Message) -> list[tuple[str, bytes]]:
 
 def _record(message: Message, key: bytes, headers: Mapping[str, str], value: bytes, prints: Fingerprints) -> Record:
     kind = intern(headers.get("ce_type", _UNSEEN))
-    told = read_value(kind, _parsed(value), prints)
+    told = read_value(kind, parsed(value), prints)
     return Record(
         topic=intern(str(message.topic())),
         partition=int(message.partition() or 0),
@@ -141,10 +141,11 @@ def _record(message: Message, key: bytes, headers: Mapping[str, str], value: byt
     )
 
 
-def _parsed(value: bytes) -> Any:
+def parsed(value: bytes) -> Any:
+    """What a value says; None where it is no JSON, or such as nobody reads."""
     try:
         return json.loads(value)
-    except ValueError:  # poison, which is for the dead letters to account for
+    except (ValueError, RecursionError):  # poison, which is for the dead letters to account for
         return None
 
 
