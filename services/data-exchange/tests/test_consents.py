@@ -1,12 +1,19 @@
 """The consent register: what somebody agreed to is theirs to read, and theirs alone to take back, at any time."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from data_exchange.actions.consenting import withdraw_consent
+from data_exchange.consents import Consent
+from data_exchange.errors import ConsentNotFound
+from data_exchange.people import person_index
 from yijian_common.tokens import Post
 from yijian_contracts.events import ConsentWithdrawn, GivenConsent, SessionsEnded
+from yijian_messaging import Transaction
 
 from .conftest import AUDIENCE, Service
 from .consent_story import FATHER, MOTHER, NOW, STRANGER, TEXT, bearer, consent, one_of, register, unsent
@@ -74,6 +81,44 @@ async def test_taking_back_takes_one_request_and_is_told_once(service: Service):
     assert isinstance(said, ConsentWithdrawn)
     assert (said.application_id, said.consent_id) == (given.application_id, given.consent_id)
     assert (said.basis, said.giver) == ("parenting-guidance", "MOTHER")
+
+
+async def test_a_consent_that_is_entered_at_this_moment_is_taken_back_or_not_known_yet(service: Service):
+    """Found by chaos: 200 for a withdrawal that had seen nothing to withdraw when it wrote, and the consent after."""
+    given = consent()
+
+    async def withdraw(transaction: Transaction[Any]) -> Consent:
+        giver = person_index(service.parts.keyring, MOTHER)
+        return await withdraw_consent(transaction, given.consent_id, giver=giver, keyring=service.parts.keyring)
+
+    async with service.parts.store.transaction() as transaction:
+        transaction.connection = EnteredMeanwhile(transaction.connection, lambda: register(service, given))
+        with pytest.raises(ConsentNotFound):
+            await withdraw(transaction)
+    assert await unsent(service) == []
+    async with service.parts.store.transaction() as transaction:
+        assert (await withdraw(transaction)).withdrawn_at is not None
+    assert len(await unsent(service)) == 1
+
+
+class EnteredMeanwhile:
+    """A connection behind whose first statement about consents somebody else commits."""
+
+    def __init__(self, connection: Any, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self._connection = connection
+        self._meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        asked = getattr(self._connection, name)
+
+        async def ask(statement: str, *values: object) -> Any:
+            found = await asked(statement, *values)
+            if " consent " in statement and self._meanwhile is not None:
+                meanwhile, self._meanwhile = self._meanwhile, None
+                await meanwhile()
+            return found
+
+        return ask
 
 
 async def test_what_is_given_at_once_is_taken_back_one_by_one(service: Service):

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC
 from typing import Final
 from uuid import UUID
@@ -93,23 +94,23 @@ async def withdraw_consent(
 ) -> Consent:
     """Take a consent back. Repeating changes nothing; raises `ConsentNotFound` for anybody but the giver."""
     await hold_withdrawal(transaction.connection)
-    row = await transaction.connection.fetchrow(
-        "UPDATE consent SET withdrawn_at = clock_timestamp() WHERE id = $1 AND giver = $2 AND withdrawn_at IS NULL"
-        " RETURNING id, case_id, basis, role, withdrawn_at",
-        consent_id,
-        giver,
-    )
-    if row is not None:
-        await transaction.publish([outgoing(withdrawn(row, row["withdrawn_at"].astimezone(UTC)))])
+    # Looked at once: it may be entered at this moment, and what one statement does not see yet another one would.
     found = await transaction.connection.fetchrow(
         "SELECT c.*, t.text FROM consent c JOIN consent_text t ON t.digest = c.text_digest"
-        " WHERE c.id = $1 AND c.giver = $2",
+        " WHERE c.id = $1 AND c.giver = $2 FOR UPDATE OF c",
         consent_id,
         giver,
     )
     if found is None:
         raise ConsentNotFound
-    return open_consent(found, keyring)
+    consent = open_consent(found, keyring)
+    if consent.withdrawn_at is not None:
+        return consent
+    at = await transaction.connection.fetchval(
+        "UPDATE consent SET withdrawn_at = clock_timestamp() WHERE id = $1 RETURNING withdrawn_at", consent_id
+    )
+    await transaction.publish([outgoing(withdrawn(found, at.astimezone(UTC)))])
+    return replace(consent, withdrawn_at=at)
 
 
 async def hold_withdrawal(connection: Connection) -> None:
