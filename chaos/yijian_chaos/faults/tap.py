@@ -9,7 +9,8 @@ from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPa
 from yijian_contracts.topics import Topic, topics
 from yijian_embedded.credentials import KafkaCredentials
 
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 150.0
+"""Another fault may keep the cluster without a leader for a minute and a half just then."""
 POLL_S: Final = 0.5
 
 Headers = tuple[tuple[str, bytes], ...]
