@@ -86,7 +86,7 @@ class Attack:
             undecided=undecided,
             rested_s=rested,
             waiting=waiting,
-            failures=[f"{type(error).__name__}: {error}" for error in clients.failures],
+            failures=[f"{type(error).__name__}: {error}" for error in (*clients.failures, *nemesis.failures)],
         )
 
     async def _warm_up(self, clients: Clients) -> None:

@@ -16,13 +16,17 @@ class Nemesis:
 
     def __init__(self, stage: Stage, plan: Sequence[Planned], timeline: Timeline, recovery: Recovery) -> None:
         self.skipped: dict[int, str] = {}
+        self.failures: list[Exception] = []
         self._stage = stage
         self._plan = plan
         self._timeline = timeline
         self._recovery = recovery
 
     async def run(self, *, begins_at: float) -> None:
-        """All of the schedule (monotonic `begins_at`); everything is healed on return. Raises what a fault raises."""
+        """All of the schedule (monotonic `begins_at`); everything is healed on return.
+
+        A fault that fails is one of `failures`; the others go on, since what they did is to be judged all the same.
+        """
         try:
             async with asyncio.TaskGroup() as faults:
                 for planned in self._plan:
@@ -32,7 +36,6 @@ class Nemesis:
             await asyncio.shield(heal_everything(self._stage))
 
     async def _carry_out(self, planned: Planned) -> None:
-        names = {"fault": planned.fault.value, "component": planned.component, "planned": planned.index}
         hit = Hit(
             planned.index,
             planned.fault.value,
@@ -43,13 +46,23 @@ class Nemesis:
         )
         self._recovery.hits.append(hit)
         try:
-            detail = await inject(self._stage, planned)
+            hit.healed = await self._inject_and_heal(planned)
         except Skipped as skipped:
             self._recovery.hits.remove(hit)
             self.skipped[planned.index] = str(skipped)
-            self._timeline.note("skipped", **names, detail={"why": str(skipped)})
-            return
-        self._timeline.note("inject", **names, detail={"variant": planned.variant, **detail})
+            self._note("skipped", planned, why=str(skipped))
+        except Exception as error:  # noqa: BLE001 - whatever a fault may raise
+            self.failures.append(error)
+            hit.healed = self._note("failed", planned, error=type(error).__name__)
+
+    async def _inject_and_heal(self, planned: Planned) -> float:
+        """When it was healed (Unix seconds). Raises what the fault raises."""
+        detail = await inject(self._stage, planned)
+        self._note("inject", planned, variant=planned.variant, **detail)
         await asyncio.sleep(planned.until - planned.at)
-        found = await heal(self._stage, planned)
-        hit.healed = self._timeline.note("heal", **names, detail=found)["at"]
+        return self._note("heal", planned, **await heal(self._stage, planned))
+
+    def _note(self, event: str, planned: Planned, **detail: object) -> float:
+        names = {"fault": planned.fault.value, "component": planned.component, "planned": planned.index}
+        at: float = self._timeline.note(event, **names, detail=detail)["at"]
+        return at

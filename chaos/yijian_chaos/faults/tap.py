@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
@@ -11,7 +12,8 @@ from yijian_embedded.credentials import KafkaCredentials
 
 PATIENCE_S: Final = 150.0
 """Another fault may keep the cluster without a leader for a minute and a half just then."""
-POLL_S: Final = 0.5
+ANSWER_S: Final = 15.0
+AGAIN_AFTER_S: Final = 1.0
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -44,14 +46,28 @@ def topic_of(name: str) -> Topic:
 
 
 def take_latest(credentials: KafkaCredentials, topic: str, *, at_most: int) -> list[Taken]:
-    """The youngest records of each partition, in their order. No group is joined, and nothing is committed."""
+    """The youngest records of each partition, in their order. No group is joined, and nothing is committed.
+
+    Reads from the start again while brokers come and go; raises what the last try raised.
+    """
+    deadline = monotonic() + PATIENCE_S
+    while True:
+        try:
+            return _take_latest(credentials, topic, at_most=at_most)
+        except (KafkaException, TimeoutError):
+            if monotonic() > deadline:
+                raise
+            sleep(AGAIN_AFTER_S)
+
+
+def _take_latest(credentials: KafkaCredentials, topic: str, *, at_most: int) -> list[Taken]:
     # The name only has to be one that the principal may use.
     own = {"group.id": f"{credentials.username}.tap", "enable.auto.commit": False, "auto.offset.reset": "earliest"}
     with closing(Consumer({**credentials.client_config(), **own})) as consumer:
         ends: dict[int, int] = {}
         places = []
-        for partition in consumer.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=PATIENCE_S)
+        for partition in consumer.list_topics(topic, timeout=ANSWER_S).topics[topic].partitions:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=ANSWER_S)
             if high > low:
                 ends[partition] = high
                 places.append(TopicPartition(topic, partition, max(low, high - at_most)))
@@ -62,7 +78,7 @@ def take_latest(credentials: KafkaCredentials, topic: str, *, at_most: int) -> l
 def _read_until(consumer: Consumer, ends: dict[int, int]) -> list[Taken]:
     taken = []
     while ends:
-        message = consumer.poll(PATIENCE_S)
+        message = consumer.poll(ANSWER_S)
         if message is None:
             raise TimeoutError("nothing more came, and the topic is not read to its end")
         if message.error():
