@@ -59,7 +59,7 @@ class Attack:
         timeline = Timeline(self.folder / "timeline.jsonl", self.tell)
         recovery = Recovery(timeline, unready=self._unready, served_since=self._served_since(clients))
         nemesis = Nemesis(self.stage, self.schedule, timeline, recovery)
-        database = databases(self.stage)["approval"]
+        database = databases(self.stage.platform)["approval"]
         sampler = Sampler(self.folder / "samples.jsonl", self.stage.processes, pid=self.stage.pid, database=database)
         await self._warm_up(clients)
         self.tell(f"warm; {self.profile.load_s:.0f} s of load begin")
@@ -97,7 +97,7 @@ class Attack:
             await self._rest(lambda: (), since=time.monotonic())
 
     async def _waiting(self) -> dict[str, str]:
-        return await asyncio.to_thread(why_not_at_rest, where_to_look(self.stage))
+        return await asyncio.to_thread(why_not_at_rest, where_to_look(self.stage.platform))
 
     async def _probe(self, clients: Clients, recovery: Recovery) -> None:
         """The load is over: while it is not known whether what was healed is healthy, one application after another."""
@@ -125,7 +125,7 @@ class Attack:
         return [name for name, is_ready in zip(names, ready, strict=True) if not is_ready]
 
     def _served_since(self, clients: Clients) -> Callable[[float], Coroutine[Any, Any, bool]]:
-        url = databases(self.stage)["approval"]
+        url = databases(self.stage.platform)["approval"]
 
         async def served(moment: float) -> bool:
             candidates = clients.accepted_since(moment)

@@ -134,7 +134,7 @@ async def run(order: Order, tell: Callable[[str], None]) -> Result:
 
 def _judge(stage: Stage, folder: Path, order: Order) -> Verdict:
     families = [family(number, today=stage.today) for number in range(FIRST_FAMILY, FIRST_FAMILY + CANARY_FAMILIES)]
-    snapshot = checker.collect(sources_of(stage, families), history=folder / "history.jsonl")
+    snapshot = checker.collect(sources_of(stage.platform, families), history=folder / "history.jsonl")
     verdict = checker.check(folder, snapshot)
     if order.keep or not verdict.ok:
         write_snapshot(snapshot, folder / "snapshot")

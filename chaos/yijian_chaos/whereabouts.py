@@ -1,10 +1,11 @@
-"""Where things of a stage are, as plain addresses. Nothing else tells the checker of the platform."""
+"""Where things of a platform are, as plain addresses. Nothing else tells the checker of it."""
 
 from collections.abc import Iterable, Iterator
 
 from psycopg.conninfo import make_conninfo
 from yijian_contracts.departments import departments
 from yijian_contracts.topics import principals
+from yijian_embedded.platform import Platform
 from yijian_examples.family import Family
 
 from yijian_chaos.checker.sources import Sources
@@ -19,27 +20,26 @@ LARGEST_POOL = 10
 BESIDE_THE_POOL = 3
 
 
-def databases(stage: Stage) -> dict[str, str]:
+def databases(platform: Platform) -> dict[str, str]:
     """Each service's database, for the administrator."""
-    return {name: make_conninfo(stage.platform.postgres_admin_url, dbname=name) for name in SERVICES}
+    return {name: make_conninfo(platform.postgres_admin_url, dbname=name) for name in SERVICES}
 
 
-def where_to_look(stage: Stage) -> Where:
+def where_to_look(platform: Platform) -> Where:
     """What tells whether the platform is at rest."""
-    home = stage.platform.home
     return Where(
-        databases=databases(stage),
-        stores={code: home.department_store(code) for code in departments()},
-        kafka=stage.platform.kafka_admin.client_config(),
+        databases=databases(platform),
+        stores={code: platform.home.department_store(code) for code in departments()},
+        kafka=platform.kafka_admin.client_config(),
     )
 
 
-def sources_of(stage: Stage, families: Iterable[Family]) -> Sources:
+def sources_of(platform: Platform, families: Iterable[Family]) -> Sources:
     """Everything that the checker reads; `families` are those whose data may stand nowhere in the open."""
-    platform, home = stage.platform, stage.platform.home
+    home = platform.home
     brokers = tuple(home.log(name) for name in platform.brokers)
     return Sources(
-        databases=databases(stage),
+        databases=databases(platform),
         stores={code: home.department_store(code) for code in departments()},
         records={code: home.records / f"{code}.jsonl" for code in departments()},
         admin=platform.kafka_admin.client_config(),

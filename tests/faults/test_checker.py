@@ -12,7 +12,6 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from tempfile import mkdtemp
-from types import SimpleNamespace
 from uuid import UUID, uuid4
 
 import httpx
@@ -57,15 +56,13 @@ class Run:
         self.platform = platform
         self.folder = folder
         self.families = [family(number, kind=Kind.STANDARD, today=today) for number in range(1, FAMILIES + 1)]
-        # Nothing of a stage but its platform is asked for.
-        self._stage = SimpleNamespace(platform=platform)
         self._lines = 0
 
     def family(self, number: int) -> Family:
         return self.families[number - 1]
 
     def snapshot(self) -> checker.Snapshot:
-        sources = sources_of(self._stage, self.families)
+        sources = sources_of(self.platform, self.families)
         return checker.collect(sources, history=self.folder / "history.jsonl")
 
     def judge(self, snapshot: checker.Snapshot) -> checker.Verdict:
@@ -85,7 +82,7 @@ class Run:
 
     async def come_to_rest(self) -> None:
         deadline = asyncio.get_running_loop().time() + REST_WITHIN_S
-        while waiting := why_not_at_rest(where_to_look(self._stage)):
+        while waiting := why_not_at_rest(where_to_look(self.platform)):
             assert asyncio.get_running_loop().time() < deadline, waiting
             await asyncio.sleep(0.3)
 

@@ -66,7 +66,7 @@ async def quiet(stage: Stage) -> None:
     """Wait until nothing is under way."""
 
     async def is_quiet() -> bool:
-        return not await asyncio.to_thread(why_not_at_rest, where_to_look(stage))
+        return not await asyncio.to_thread(why_not_at_rest, where_to_look(stage.platform))
 
     await wait_until(is_quiet, what="the platform to come to rest", within=QUIET_WITHIN_S)
 
@@ -83,7 +83,7 @@ async def waits_for_its_last_answer(stage: Stage, application: str | None) -> No
 
 
 def _open_tasks(stage: Stage, application: str | None) -> int:
-    with closing(psycopg.connect(databases(stage)[DATABASE])) as connection:
+    with closing(psycopg.connect(databases(stage.platform)[DATABASE])) as connection:
         row = connection.execute(
             "SELECT count(*) FROM application, jsonb_array_elements(state::jsonb -> 'tasks') task WHERE id = %s"
             " AND NOT task ? 'ended_at'",

@@ -141,7 +141,7 @@ async def _beside(scenario: Scenario, attack: Attack) -> None:
 
 async def _come_to_rest(stage: Stage) -> None:
     """Wait until nothing waits, or until what waits does not move any more."""
-    where = where_to_look(stage)
+    where = where_to_look(stage.platform)
     deadline = time.monotonic() + REST_WITHIN_S
     before, since = await asyncio.to_thread(why_not_at_rest, where), time.monotonic()
     while before and time.monotonic() < min(deadline, since + STANDSTILL_S):
@@ -154,7 +154,7 @@ async def _come_to_rest(stage: Stage) -> None:
 def _judge(stage: Stage, evidence: Path) -> Verdict:
     first = FIRST_FAMILY + WARM_UP_FAMILIES
     families = [family(number, today=stage.today) for number in range(first, first + CANARY_FAMILIES)]
-    snapshot = checker.collect(sources_of(stage, families), history=evidence / "history.jsonl")
+    snapshot = checker.collect(sources_of(stage.platform, families), history=evidence / "history.jsonl")
     return checker.check(evidence, snapshot)
 
 
