@@ -63,16 +63,14 @@ class EncodedEvent:
 def encode(event: Event, *, source: str, time: datetime | None = None, traceparent: str | None = None) -> EncodedEvent:
     """The record to produce for `event`. `source` is the sender's principal, such as ``approval``."""
     key = event.key
+    at = time.astimezone(UTC) if time else datetime.now(UTC)
     headers = {
         "ce_specversion": "1.0",
         "ce_id": str(event.event_id),
         "ce_source": f"/{source}",
         "ce_type": event.full_type(),
         "ce_subject": key,
-        "ce_time": (time or datetime.now(UTC))
-        .astimezone(UTC)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z"),
+        "ce_time": at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z",
         "content-type": JSON,
     }
     if traceparent:

@@ -5,12 +5,15 @@ disclose a task take theirs from it. Namespaced UUIDv5 (RFC 9562 §5.5).
 """
 
 import hashlib
+from functools import lru_cache
 from uuid import UUID
 
 NAMESPACE = UUID("5b3f1a52-7c0e-5d64-9c7e-0d2a6d1f4b11")
 _NAMESPACE_BYTES = NAMESPACE.bytes
 
 
+# A batch speaks of the same few thousand tasks again and again.
+@lru_cache(maxsize=8192)
 def task_id(application_id: UUID, *, child: int | None, matter: str, attempt: int) -> UUID:
     """The id of one attempt at one matter; `child` is the order of birth, or None for the whole application."""
     return _uuid5(f"task:{application_id}:{child or 0}:{matter}:{attempt}")

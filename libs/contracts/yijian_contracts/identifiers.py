@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 
 from yijian_contracts.areas import province_exists
 
@@ -191,13 +192,17 @@ def parse_licence_identifier(identifier: str) -> LicenceIdentifier:
 
 def make_licence_identifier(licence_type: str, issuer: str, serial: str, *, version: int = 1) -> str:
     """The identifier of a licence of this type (USCC + 3 digits) by this issuer (USCC)."""
-    if not is_uscc(issuer):
+    if not _is_issuer(issuer):
         raise InvalidIdentifierError("the issuer is not a unified social credit code")
     body = (licence_type, issuer, serial, f"{version:03d}")
     start = ".".join((LICENCE_ROOT, *body))
     if _LICENCE.fullmatch(f"{start}.0") is None:
         raise InvalidIdentifierError("the licence type, the serial or the version is not of its form")
     return f"{start}.{licence_check(''.join(body))}"
+
+
+_is_issuer = lru_cache(maxsize=1024)(is_uscc)
+"""The same few departments issue everything."""
 
 
 def licence_check(text: str) -> str:

@@ -7,6 +7,7 @@ something to let pass.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 import jsonschema_rs
@@ -162,6 +163,7 @@ def pointer(path: Path) -> str:
     return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path)
 
 
+@lru_cache(maxsize=1024)
 def parse_pointer(text: str) -> tuple[str, ...]:
     """The place of a pointer; ``*`` and numbers stay text."""
     return tuple(step.replace("~1", "/").replace("~0", "~") for step in text.split("/")[1:])

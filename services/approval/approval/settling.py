@@ -33,24 +33,37 @@ def settle(step: Step, at: datetime) -> None:
         lost = lost_because(step.application, task) if task.state in _IDLE else None
         if lost is not None:
             end(step, task, lost, at)
-    moved = True
-    while moved:
-        moved = False
-        for task in step.application.tasks:
-            if task.state is not S.DRAFT:
-                continue
-            verdicts = [_verdict(step.application, need.tasks, any_one=need.any) for need in task.needs]
-            if any(verdict is False for verdict in verdicts):
-                blocked = msgspec.structs.replace(task, state=S.BLOCKED, reason="前置事项没有办成", ended_at=at)
-                step.change(blocked)
-                step.note(EntryKind.TASK_BLOCKED, at, task=task.key, states=(S.BLOCKED,), note=blocked.reason)
-                moved = True
-            elif all(verdicts) and may_be_sent(step.application, task, at):
-                request(step, task, at)
-                moved = True
+    # A task that is blocked may block others; one that is requested changes nothing for anybody yet.
+    while _follow(step, at):
+        pass
     drop_idle_consents(step)
     if step.application.status is ApplicationStatus.IN_PROGRESS and all(t.terminal for t in step.application.tasks):
         _complete(step, at)
+
+
+def _follow(step: Step, at: datetime) -> bool:
+    """Request or block each draft whose needs are decided; says whether any was blocked."""
+    by_key = {task.key: task for task in step.application.tasks}
+    blocked = False
+    for task in step.application.tasks:
+        if task.state is not S.DRAFT:
+            continue
+        verdicts = [
+            _verdict([by_key[key] for key in need.tasks if key in by_key], any_one=need.any) for need in task.needs
+        ]
+        if False in verdicts:
+            by_key[task.key] = _block(step, task, at)
+            blocked = True
+        elif all(verdicts) and may_be_sent(step.application, task, at):
+            request(step, task, at)
+    return blocked
+
+
+def _block(step: Step, task: Task, at: datetime) -> Task:
+    blocked = msgspec.structs.replace(task, state=S.BLOCKED, reason="前置事项没有办成", ended_at=at)
+    step.change(blocked)
+    step.note(EntryKind.TASK_BLOCKED, at, task=task.key, states=(S.BLOCKED,), note=blocked.reason)
+    return blocked
 
 
 def may_be_sent(application: Application, task: Task, at: datetime) -> bool:
@@ -87,9 +100,8 @@ def drop_idle_consents(step: Step) -> None:
             step.change_consent(msgspec.structs.replace(consent, state=ConsentState.EXPIRED))
 
 
-def _verdict(application: Application, keys: Sequence[str], *, any_one: bool) -> bool | None:
-    """True: the need is met. False: it never will be. None: it is still open."""
-    tasks = [task for task in application.tasks if task.key in keys]
+def _verdict(tasks: Sequence[Task], *, any_one: bool) -> bool | None:
+    """True: the need for these is met. False: it never will be. None: it is still open."""
     met = [task.granted or task.state is S.NOT_NEEDED for task in tasks]
     if any_one:
         return any(met) if all(task.terminal for task in tasks) else None
