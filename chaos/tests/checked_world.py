@@ -144,7 +144,8 @@ class World:
         asked = {"op": op, "phase": "invoke", "at": self._now(), "kind": kind, "key": key, "actor": actor}
         about = {} if kind == "submit" else {"application": application}
         self.history.append({**asked, **about})
-        self.history.append({"op": op, "phase": "ok", "application": application, "status": 200, **heard})
+        ended = {"op": op, "phase": "ok", "at": self._now(), "application": application, "status": 200}
+        self.history.append({**ended, **heard})
 
     def take_number(self, department: str, series: str) -> str:
         self._series[department, series] += 1

@@ -17,6 +17,7 @@ from yijian_chaos.checker import (
     resources,
 )
 from yijian_chaos.checker.evidence import Evidence
+from yijian_chaos.checker.going_back import GoingBack
 from yijian_chaos.checker.history import read_history
 from yijian_chaos.checker.snapshot import Snapshot
 from yijian_chaos.checker.verdict import INVARIANTS, Judgement, Verdict
@@ -42,7 +43,7 @@ def check(folder: Path, snapshot: Snapshot, *, may_be_empty: Collection[str] = (
 
 def judge(evidence: Evidence, *, may_be_empty: Collection[str] = ("I11",)) -> Verdict:
     """The same for what was read already."""
-    judgement = Judgement()
+    judgement = Judgement(GoingBack(evidence).explains)
     for part in _JUDGES:
         part(evidence, judgement)
     for invariant in INVARIANTS:

@@ -24,6 +24,7 @@ WRITES: Final = frozenset({SUBMIT, WITHDRAW, CORRECT, CONSENT_WITHDRAW})
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One request. `began` and `ended` are numbers of lines: what ended on a line before another began, was before it.
+    `ended_at` is when, in Unix seconds.
 
     `phase` is empty when the client died before it heard anything. `application` is the one that it was about, or else
     the one that its answer named.
@@ -35,6 +36,7 @@ class Attempt:
     actor: str
     began: int
     ended: int
+    ended_at: float
     phase: str
     status: int | None
     application: str | None
@@ -144,6 +146,7 @@ def _attempts(path: Path) -> tuple[Attempt, ...]:
                 actor=asked.get("actor") or "",
                 began=began,
                 ended=until,
+                ended_at=heard.get("at", 0.0),
                 phase=heard.get("phase", ""),
                 status=heard.get("status"),
                 application=asked.get("application") or heard.get("application"),

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -47,10 +47,15 @@ class Verdict:
         path.write_text(json.dumps(self.as_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
+def _unexplained(what: str, where: Mapping[str, Any]) -> bool:  # noqa: ARG001 - as every explanation
+    return False
+
+
 @dataclass(slots=True)
 class Judgement:
-    """A verdict in the making."""
+    """A verdict in the making. What is broken and `explains` says why is noted, and is no violation."""
 
+    explains: Callable[[str, Mapping[str, Any]], bool] = _unexplained
     _shown: list[Violation] = field(default_factory=list)
     _found: Counter[str] = field(default_factory=Counter)
     _counts: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in INVARIANTS})
@@ -66,6 +71,9 @@ class Judgement:
 
     def broken(self, invariant: str, what: str, **where: Any) -> None:
         """A promise does not hold."""
+        if self.explains(what, where):
+            self.note(f"explained by a restore: {what}", 1)
+            return
         self._found[invariant] += 1
         if self._found[invariant] <= MOST_SHOWN:
             self._shown.append(Violation(invariant, what, where))
