@@ -2,7 +2,8 @@
 
 Both databases are one history, of which the restored one is the beginning. So what stands in the former one behind the
 restored leaves is put behind them, byte for byte, and the root is the one that the witness saw. With the leaves come
-the details of their cases; what else is new is heard from Kafka again.
+the details of their cases, and what was said of the checkpoints over them, to be said again: nobody would make it anew,
+and whoever has heard it knows it by its id. What else is new is heard from Kafka again.
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Final
 
 import psycopg
 from psycopg import sql
+from yijian_contracts.topics import CHECKPOINTS
 from yijian_embedded.errors import PlatformError
 
 Connection = psycopg.Connection[tuple[object, ...]]
@@ -23,6 +25,18 @@ _LEDGER: Final = {
 }
 _CASES: Final = "SELECT d.case_id FROM disclosure d JOIN ledger.leaf l ON l.id = d.id WHERE l.index >= %(leaves)s"
 _DETAILS: Final = ("case_key", "case_person", "disclosure")
+_LAST_SAID: Final = "SELECT coalesce(max(created_at), '-infinity')::text FROM outbox WHERE topic = %s"
+_SAID: Final = """
+SELECT shard, event_id, topic, key, headers, value, personal, gate FROM outbox
+WHERE topic = %s AND created_at > %s::timestamptz ORDER BY id
+"""
+_SAY: Final = """
+WITH said AS (
+    INSERT INTO outbox (shard, event_id, topic, key, headers, value, personal, gate)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id, day, shard, event_id, gate
+)
+INSERT INTO outbox_unsent (id, day, shard, event_id, gate) SELECT id, day, shard, event_id, gate FROM said
+"""
 
 
 def bring_forward(former_url: str, url: str) -> int:
@@ -36,15 +50,13 @@ def bring_forward(former_url: str, url: str) -> int:
         _bring_details(former, here, at)
         for table, newer in _LEDGER.items():
             _copy(former, here, newer, at, into=sql.Identifier("ledger", table))
+        _bring_words(former, here)
         return _size(here, "leaf", "index", 1) - at["leaves"]
 
 
 def _bring_details(former: Connection, here: Connection, at: dict[str, int]) -> None:
     """Whole cases, as they were last: what was destroyed of them since is not there again."""
-    row = former.execute(
-        "SELECT to_regclass('disclosure') IS NOT NULL AND to_regclass('case_key') IS NOT NULL"
-    ).fetchone()
-    if not row or not row[0]:
+    if not _has(former, "disclosure", "case_key"):
         return
     cases = [row[0] for row in former.execute(_CASES, at).fetchall()]
     for table in _DETAILS:
@@ -52,6 +64,20 @@ def _bring_details(former: Connection, here: Connection, at: dict[str, int]) -> 
         here.execute(sql.SQL("DELETE FROM {} WHERE case_id = ANY(%s)").format(name), [cases])
         wanted = sql.SQL("SELECT * FROM {} WHERE case_id = ANY(%(cases)s)").format(name)
         _copy(former, here, wanted, {"cases": cases}, into=name)
+
+
+def _bring_words(former: Connection, here: Connection) -> None:
+    """What was said of checkpoints since, in its order; their other readers may need it, after a loss of Kafka."""
+    if not _has(former, "outbox"):
+        return
+    last = here.execute(_LAST_SAID, [CHECKPOINTS]).fetchone()
+    here.cursor().executemany(_SAY, former.execute(_SAID, [CHECKPOINTS, last[0] if last else "-infinity"]).fetchall())
+
+
+def _has(session: Connection, *tables: str) -> bool:
+    """Whether these tables are there: what was harmed may be without."""
+    row = session.execute("SELECT bool_and(to_regclass(t) IS NOT NULL) FROM unnest(%s::text[]) t", [list(tables)])
+    return row.fetchone() == (True,)
 
 
 def _copy(
