@@ -42,8 +42,8 @@ class Births:
     def __init__(self, city: City, waiting: deque[int], today: date) -> None:
         self.city = city
         self.accepted: dict[UUID, Resident] = {}
-        self._waiting = waiting
-        self._today = today
+        self.waiting = waiting
+        self.today = today
         self._letters = self.dead_letters()
         self.effects_before = self.effects()
 
@@ -53,10 +53,10 @@ class Births:
 
     async def _apply_one(self) -> UUID:
         # No family that is exempt from the contribution: each birth has the same effects.
-        number = next(n for n in iter(self._waiting.popleft, None) if n % 20)
+        number = next(n for n in iter(self.waiting.popleft, None) if n % 20)
         mother = self.city.resident(f"mother-{number:06}")
         await self.city.token(mother.account)
-        form = form_of(family(number, kind=Kind.STANDARD, today=self._today))
+        form = form_of(family(number, kind=Kind.STANDARD, today=self.today))
         key = uuid4().hex
         await self.city.authorisation(f"father-{number:06}", mother.account, key=key)
         answers: list[UUID] = []

@@ -1,5 +1,7 @@
 """Data is destroyed under load and brought back: what was accepted is there, once, and the ledger did not go back.
 
+Who applies writes down what came of it, as the clients of a chaos run do, and asks again with the same key whatever was
+not answered; afterwards the checker of chaos runs judges, from raw sources, all that happened on this platform so far.
 The figures that a drill comes to are printed; docs/how-to/back-up-and-restore.md has those of one machine.
 """
 
@@ -18,17 +20,22 @@ from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
+import pytest_asyncio
+from yijian_chaos import checker
+from yijian_chaos.checker.verdict import Verdict
+from yijian_chaos.client import Addresses, Clients
+from yijian_chaos.history import History
+from yijian_chaos.people import People
+from yijian_chaos.whereabouts import sources_of
 from yijian_embedded.home import CHECKOUT, make_private_folder
 from yijian_embedded.platform import Platform
 from yijian_embedded.postgres_access import connect
 from yijian_embedded.processes import end
 from yijian_embedded.testing import FAMILIES, KINDS
-from yijian_examples.family import Kind
-from yijian_examples.forms import form_of
 from yijian_examples.population import family
 from yijian_examples.records import find_population, write_records
 from yijian_messaging.testing import wait_until
@@ -36,10 +43,18 @@ from yijian_messaging.testing import wait_until
 from tests.e2e.city import City
 from tests.faults.births import Births
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 RPO_S, RTO_S = 60, 600
 SETTLED_WITHIN_S = 200
+DECIDED_WITHIN_S = 60
+CANARY_FAMILIES = 20
+RATE = 3.0
 
 
 @dataclass
@@ -49,6 +64,8 @@ class Doomed:
     platform: Platform
     archive: Path
     births: Births
+    clients: Clients
+    evidence: Path
     told: dict[str, float] = field(default_factory=dict)
 
     async def yijian(self, *arguments: str) -> Any:
@@ -86,6 +103,9 @@ class Doomed:
     async def settled(self, lost: set[UUID]) -> None:
         """What was accepted before is complete, once, whatever was lost after it; nothing waits and nothing halted."""
         births = self.births
+        # Whoever was not answered asks again, until it is decided; those count too.
+        assert await self.clients.drain(within_s=DECIDED_WITHIN_S) == 0
+        assert self.clients.failures == []
         births.accepted = {one: mother for one, mother in births.accepted.items() if one not in lost}
         # What was read before the request that it answers has its turn.
         await self.yijian("reconcile", "--replay")
@@ -98,6 +118,22 @@ class Doomed:
         assert all(len(births.accepted) <= count <= len(births.accepted) + len(lost) for count in made.values()), made
         await self.ledger_is_whole()
         assert not [one for one in await self.yijian("reconcile") if one["where"] in ("ledger", "Kafka")]
+        verdict = await asyncio.to_thread(self.judged)
+        assert verdict.violations == ()
+        self.told["explained"] = sum(verdict.notes.values())
+
+    def went_back(self, service: str, *, to: datetime) -> None:
+        """Write down, for whoever judges, that this service's database was put back to this moment and is back."""
+        told = {"event": "restored", "component": service, "at": time.time(), "detail": {"to": to.timestamp()}}
+        with (self.evidence / "timeline.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(told) + "\n")
+
+    def judged(self) -> Verdict:
+        """What the checker says of everything that happened on this platform."""
+        families = [family(number, today=self.births.today) for number in range(21, 21 + CANARY_FAMILIES)]
+        snapshot = checker.collect(sources_of(self.platform, families), history=self.evidence / "history.jsonl")
+        # Nobody samples the processes here.
+        return checker.check(self.evidence, snapshot, may_be_empty=("I9", "I11"))
 
 
 @pytest.fixture(scope="module")
@@ -116,17 +152,37 @@ def doomed_platform() -> Iterator[Platform]:
 @pytest.fixture(scope="module")
 def waiting_families() -> deque[int]:
     """Those of this module, which has a platform to itself; the first twenty have stories of their own."""
-    return deque(range(21, 201))
+    return deque(number for number in range(21, 201) if number % 20)
 
 
-@pytest.fixture
-async def doomed(doomed_platform: Platform, waiting_families: deque[int]) -> AsyncIterator[Doomed]:
+@pytest.fixture(scope="module")
+def evidence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("evidence")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def clients(doomed_platform: Platform, evidence: Path) -> AsyncIterator[Clients]:
+    """Everybody who applies in this module: all that they did is in one history."""
+    approval = doomed_platform.url("approval")
+    identity = doomed_platform.url("identity")
+    addresses = Addresses({"approval": approval, "again": approval}, doomed_platform.url("data-exchange"), identity)
+    population = find_population(doomed_platform.home.records)
+    assert population is not None
+    async with History(evidence / "history.jsonl") as history:
+        yield Clients(addresses, People(identity), history, today=population.today, seed=0)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def doomed(
+    doomed_platform: Platform, waiting_families: deque[int], clients: Clients, evidence: Path
+) -> AsyncIterator[Doomed]:
     population = find_population(doomed_platform.home.records)
     assert population is not None
     async with httpx.AsyncClient(trust_env=False, timeout=20, limits=httpx.Limits(max_connections=64)) as http:
         city = City(doomed_platform, families=None, http=http)  # type: ignore[arg-type] # its stories' own
         births = Births(city, waiting_families, population.today)
-        made = Doomed(doomed_platform, doomed_platform.home.folder.parent / "archive", births)
+        archive = doomed_platform.home.folder.parent / "archive"
+        made = Doomed(doomed_platform, archive, births, clients, evidence)
         if not made.archive.exists():
             await made.yijian("backup", "start", "--to", str(made.archive))
         else:
@@ -136,42 +192,34 @@ async def doomed(doomed_platform: Platform, waiting_families: deque[int]) -> Asy
 
 
 @asynccontextmanager
-async def load(doomed: Doomed, *, clients: int = 3) -> AsyncIterator[dict[UUID, float]]:
-    """Mothers who apply one after the other while the block lasts; when each application was accepted."""
+async def load(doomed: Doomed) -> AsyncIterator[dict[UUID, float]]:
+    """Mothers who apply one after the other while the block lasts; when each application was accepted.
+
+    Whoever was not answered by then goes on asking, with the same key.
+    """
     births, accepted, stopping = doomed.births, dict[UUID, float](), asyncio.Event()
 
-    async def apply() -> None:
-        while not stopping.is_set():
-            number = next(n for n in iter(births._waiting.popleft, None) if n % 20)
-            mother = births.city.resident(f"mother-{number:06}")
-            form = form_of(family(number, kind=Kind.STANDARD, today=births._today))
-            key = uuid4().hex
-            try:
-                await births.city.authorisation(f"father-{number:06}", mother.account, key=key)
-                answer = await mother.submit(form, key=key)
-            except httpx.HTTPError:
-                births._waiting.append(number)
-                await asyncio.sleep(0.2)
-                continue
-            if answer.status_code != 202:
-                births._waiting.append(number)
-                await asyncio.sleep(0.2)
-                continue
-            application = UUID(answer.json()["id"])
-            accepted[application] = time.time()
-            births.accepted[application] = mother
-            await asyncio.sleep(0.3)
+    async def apply(number: int) -> None:
+        application = UUID(await doomed.clients.apply(number))
+        accepted[application] = time.time()
+        births.accepted[application] = births.city.resident(f"mother-{number:06}")
 
-    tasks = [asyncio.create_task(apply()) for _ in range(clients)]
+    async def come() -> None:
+        while not stopping.is_set():
+            doomed.clients.begin(apply(births.waiting.popleft()))
+            await asyncio.sleep(1 / RATE)
+
+    coming = asyncio.create_task(come())
     try:
         yield accepted
     finally:
         stopping.set()
-        await asyncio.gather(*tasks)
+        await coming
 
 
-async def there(doomed: Doomed) -> set[UUID]:
-    return {row["id"] for row in doomed.births.city.query("approval", "SELECT id FROM application")}
+def lost_of(doomed: Doomed, accepted: dict[UUID, float]) -> set[UUID]:
+    """Those of them that are not there any more."""
+    return set(accepted) - {row["id"] for row in doomed.births.city.query("approval", "SELECT id FROM application")}
 
 
 async def test_the_databases_disk_is_destroyed_under_load(doomed: Doomed):
@@ -186,14 +234,14 @@ async def test_the_databases_disk_is_destroyed_under_load(doomed: Doomed):
     await doomed.yijian("up")
     took = time.time() - destroyed_at
 
-    lost = accepted.keys() - await there(doomed)
+    lost = lost_of(doomed, accepted)
     gap = destroyed_at - min((accepted[one] for one in lost), default=destroyed_at)
     doomed.told = {"accepted": len(accepted), "lost": len(lost), "rpo_s": gap, "rto_s": took, **_numbers(restored)}
     assert len(accepted) > 5
     assert gap <= RPO_S
     assert took <= RTO_S
     await doomed.yijian("backup", "now")
-    await doomed.settled(set(lost))
+    await doomed.settled(lost)
     assert (await doomed.yijian("backup", "verify"))["faults"] == {}
 
 
@@ -210,15 +258,16 @@ async def test_a_table_is_dropped_and_its_database_put_back_to_the_second_before
     await doomed.yijian("down")
     await doomed.yijian("up", "--infra-only")
     restored = await doomed.yijian("restore", "database", "approval", "--to", moment.isoformat())
+    doomed.went_back("approval", to=moment)
     await doomed.yijian("up")
     took = time.time() - started
 
-    lost = accepted.keys() - await there(doomed)
+    lost = lost_of(doomed, accepted)
     doomed.told = {"accepted": len(accepted), "lost": len(lost), "rto_s": took, **_numbers(restored)}
     # Accepted before the point that was gone back to is there; the answer arrived a moment after the commit.
     assert all(accepted[one] >= moment.timestamp() for one in lost)
     assert took <= RTO_S
-    await doomed.settled(set(lost))
+    await doomed.settled(lost)
     known = [one for one in await doomed.yijian("reconcile") if one["where"] == "applications"]
     named = {UUID(one) for difference in known for one in difference["about"]}
     asked = {UUID(row) for code in ("health",) for row in _asked(doomed, code)}
@@ -236,6 +285,7 @@ async def test_the_ledgers_database_goes_back_and_the_ledger_does_not(doomed: Do
     await doomed.yijian("down")
     await doomed.yijian("up", "--infra-only")
     restored = await doomed.yijian("restore", "database", "data-exchange", "--to", moment.isoformat())
+    doomed.went_back("data-exchange", to=moment)
     await doomed.yijian("up")
 
     assert restored["leaves"] > 0
@@ -259,13 +309,13 @@ async def test_kafka_is_destroyed_together_with_the_database(doomed: Doomed):
     await doomed.yijian("up")
     took = time.time() - destroyed_at
 
-    lost = accepted.keys() - await there(doomed)
+    lost = lost_of(doomed, accepted)
     gap = destroyed_at - min((accepted[one] for one in lost), default=destroyed_at)
     again = sum(waiting for _, waiting in said["services"].values())
     doomed.told = {"lost": len(lost), "rpo_s": gap, "rto_s": took, "said_again": again, **_numbers(restored)}
     assert gap <= RPO_S
     assert took <= RTO_S
-    await doomed.settled(set(lost))
+    await doomed.settled(lost)
 
 
 def _numbers(told: dict[str, Any]) -> dict[str, float]:
