@@ -212,11 +212,13 @@ class Tokens(Protocol):
 
 
 _bearer = HTTPBearer(auto_error=False, bearerFormat="JWT", description="An access token for this service (RFC 9068)")
+_Credentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+Dependency = Callable[..., Awaitable[Principal]]
+
+# They call each other: had FastAPI to solve one dependency behind the other, it would take longer than the handler.
 
 
-async def require_principal(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
-) -> Principal:
+async def require_principal(request: Request, credentials: _Credentials) -> Principal:
     """Anyone with a valid token. 401 otherwise."""
     if credentials is None:
         raise Unauthenticated
@@ -224,12 +226,9 @@ async def require_principal(
     return await tokens.verify(credentials.credentials)
 
 
-_Anyone = Annotated[Principal, Depends(require_principal)]
-Dependency = Callable[..., Awaitable[Principal]]
-
-
-async def require_citizen(principal: _Anyone) -> Principal:
+async def require_citizen(request: Request, credentials: _Credentials) -> Principal:
     """A citizen. 403 for anyone else."""
+    principal = await require_principal(request, credentials)
     if principal.kind is not Kind.CITIZEN:
         raise Forbidden("这项操作只能由本人办理")
     return principal
@@ -238,7 +237,8 @@ async def require_citizen(principal: _Anyone) -> Principal:
 def require_level(level: RealNameLevel) -> Dependency:
     """A citizen whose real name is confirmed at least to `level`."""
 
-    async def require(principal: Annotated[Principal, Depends(require_citizen)]) -> Principal:
+    async def require(request: Request, credentials: _Credentials) -> Principal:
+        principal = await require_citizen(request, credentials)
         if principal.real_name_level is None or principal.real_name_level < level:
             raise Forbidden(f"请先完成 {level} 级实名认证", required_level=level)
         return principal
@@ -249,7 +249,8 @@ def require_level(level: RealNameLevel) -> Dependency:
 def require_official(*, department: str | None = None, roles: frozenset[str] | None = None) -> Dependency:
     """An official, of `department` and in one of `roles` when given."""
 
-    async def require(principal: _Anyone) -> Principal:
+    async def require(request: Request, credentials: _Credentials) -> Principal:
+        principal = await require_principal(request, credentials)
         post = principal.post
         if principal.kind is not Kind.OFFICIAL or post is None:
             raise Forbidden("这项操作只能由工作人员办理")
@@ -265,7 +266,8 @@ def require_official(*, department: str | None = None, roles: frozenset[str] | N
 def require_service(*names: str, scope: str | None = None) -> Dependency:
     """One of the services (client ids) `names`, holding `scope` when given."""
 
-    async def require(principal: _Anyone) -> Principal:
+    async def require(request: Request, credentials: _Credentials) -> Principal:
+        principal = await require_principal(request, credentials)
         if principal.kind not in (Kind.SERVICE, Kind.DEPARTMENT) or principal.client_id not in names:
             raise Forbidden
         if scope is not None and scope not in principal.scopes:
