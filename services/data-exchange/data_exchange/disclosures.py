@@ -5,20 +5,22 @@ they concern (`yijian_ledger.portions`): each is shown, or destroyed, alone, and
 """
 
 import json
-from binascii import hexlify
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
+import msgspec
 from pydantic import TypeAdapter
 from yijian_common.crypto import DataKey
 from yijian_common.database import Connection
 from yijian_contracts.events import DataDisclosed, DisclosedPart, DocumentShown
 from yijian_ledger.canonical import Written
-from yijian_ledger.portions import Portion
+from yijian_ledger.leaf import new_salt
+from yijian_ledger.portions import PORTIONS, Portion, in_portions
 
 from data_exchange.packing import pack, unpack
 
@@ -36,48 +38,58 @@ OWNER = "OWNER"
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """What an event says was disclosed: to whom and why in `head`, and the fields by the roles that they concern.
+    """What an event says was disclosed: to whom and why in `shared`, and the fields by the roles that they concern.
 
-    `people` are roles of the case with the reference of who plays them; they are no part of what the leaf commits to.
+    `shared` and `contents` are what thousands of disclosures say in the same words. `people` are roles of the case with
+    the reference of who plays them; they are no part of what the leaf commits to.
     """
 
     id: UUID
     case_id: UUID
     disclosed_at: datetime
-    head: dict[str, Any]
+    shared: Written
     contents: tuple[Written, ...]
     people: tuple[tuple[str, str], ...]
 
 
 def of_data_disclosed(event: DataDisclosed) -> Disclosure:
-    head = {
-        "v": 1,
-        "kind": DisclosureKind.DATA_DISCLOSED.value,
-        "id": str(event.task_id),
-        "case": str(event.application_id),
-        **event.model_dump(mode="json", exclude={"application_id", "task_id", "people", "parts"}),
-    }
-    contents = _contents(event.parts)
+    shared = _shared(event.life_event, event.department, event.matter, event.child, event.purpose, event.guardians)
     people = tuple((person.role, person.ref) for person in event.people)
-    return Disclosure(event.task_id, event.application_id, event.disclosed_at, head, contents, people)
+    contents = _contents(event.parts)
+    return Disclosure(event.task_id, event.application_id, event.disclosed_at, shared, contents, people)
+
+
+@lru_cache(maxsize=1024)
+def _shared(
+    life_event: str, department: str, matter: str, child: int | None, purpose: str, guardians: tuple[str, ...]
+) -> Written:
+    return Written.of(
+        {
+            "v": 1,
+            "kind": DisclosureKind.DATA_DISCLOSED.value,
+            "life_event": life_event,
+            "department": department,
+            "matter": matter,
+            "child": child,
+            "purpose": purpose,
+            "guardians": list(guardians),
+        }
+    )
 
 
 def of_document_shown(event: DocumentShown) -> Disclosure:
     """A document that was shown is a case of its own, and everyone named may see all of it."""
-    head = {
+    shared = {
         "v": 1,
         "kind": DisclosureKind.DOCUMENT_SHOWN.value,
-        "id": str(event.disclosure_id),
-        "case": str(event.disclosure_id),
         "document": {"kind": event.kind, "name": event.name},
         "recipient": event.recipient,
         "purpose": event.purpose,
         "guardians": [],
-        "disclosed_at": event.model_dump(mode="json", include={"shown_at"})["shown_at"],
     }
-    contents = _contents((event.part.model_copy(update={"concerns": (OWNER,)}),))
     people = tuple((OWNER, ref) for ref in event.people)
-    return Disclosure(event.disclosure_id, event.disclosure_id, event.shown_at, head, contents, people)
+    contents = _contents((event.part.model_copy(update={"concerns": (OWNER,)}),))
+    return Disclosure(event.disclosure_id, event.disclosure_id, event.shown_at, Written.of(shared), contents, people)
 
 
 _PARTS: Final = TypeAdapter(tuple[DisclosedPart, ...])
@@ -103,33 +115,97 @@ def _contents(parts: tuple[DisclosedPart, ...]) -> tuple[Written, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a disclosure's leaf was made of: the details with the digest of every portion, and the portions kept."""
+    """What a disclosure's leaf was made of: the details with the digest of every portion, and the portions kept.
+
+    `shared` is that part of the details which other disclosures say in the same words.
+    """
 
     details: Written
     salt: bytes
     portions: tuple[Portion, ...]
+    shared: Written
+
+
+def write_out(disclosure: Disclosure) -> Opened:
+    """The disclosure as its leaf commits to it, under salts of its own."""
+    head = {**disclosure.shared.value, **_own(disclosure.id, disclosure.case_id, _instant(disclosure.disclosed_at))}
+    details, portions = in_portions(head, disclosure.contents)
+    return Opened(details, new_salt(), portions, disclosure.shared)
+
+
+def _own(disclosure_id: UUID, case_id: UUID, disclosed_at: str) -> dict[str, str]:
+    """What the details say of this disclosure alone."""
+    return {"id": str(disclosure_id), "case": str(case_id), "disclosed_at": disclosed_at}
+
+
+def _instant(at: datetime) -> str:
+    """As events write it."""
+    return at.isoformat().replace("+00:00", "Z")
+
+
+class _Kept(msgspec.Struct, array_like=True):
+    """What is sealed. Texts that thousands share are packed once for all of them; what is random stays as it is."""
+
+    case_id: UUID
+    disclosed_at: str
+    shared: bytes
+    salt: bytes
+    digests: list[bytes]
+    portions: list[tuple[bytes, bytes]]
+    """The salt and the packed content of each that is kept."""
+
+
+_IN_PIECES: Final = b"\0"
+"""Stands before a `_Kept`. What was sealed before there were any is one packed text, which begins with its list."""
+_encoder: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
+_decoder: Final = msgspec.msgpack.Decoder(_Kept)
+_packed: Final = lru_cache(maxsize=1024)(pack)
 
 
 def seal(opened: Opened, *, disclosure_id: UUID, data_key: DataKey) -> bytes:
-    """JSON, put together from texts that are there already, and packed: a fifth of it is left to be kept."""
-    portions = [
-        b'{"content":%b,"salt":"%b"}' % (portion.content.text, hexlify(portion.salt)) for portion in opened.portions
-    ]
-    kept = b'{"details":%b,"portions":[%b],"salt":"%b"}' % (
-        opened.details.text,
-        b",".join(portions),
-        hexlify(opened.salt),
+    """The disclosure as it is stored."""
+    details = opened.details.value
+    kept = _Kept(
+        case_id=UUID(details["case"]),
+        disclosed_at=details["disclosed_at"],
+        shared=_packed(opened.shared.text),
+        salt=opened.salt,
+        digests=[bytes.fromhex(digest) for digest in details[PORTIONS]],
+        portions=[(portion.salt, _packed(portion.content.text)) for portion in opened.portions],
     )
-    return data_key.seal(pack(kept), _context(disclosure_id))
+    return data_key.seal(_IN_PIECES + _encoder.encode(kept), _context(disclosure_id))
 
 
 def open_sealed(sealed: bytes, *, disclosure_id: UUID, data_key: DataKey) -> Opened:
     """Raises `UnsealError`."""
-    kept = json.loads(unpack(data_key.open(sealed, _context(disclosure_id))))
+    return read_kept(data_key.open(sealed, _context(disclosure_id)), disclosure_id)
+
+
+def read_kept(plain: bytes, disclosure_id: UUID) -> Opened:
+    """What stands in a seal, whenever it was made."""
+    if not plain.startswith(_IN_PIECES):
+        return _read_text(unpack(plain))
+    kept = _decoder.decode(plain[len(_IN_PIECES) :])
+    shared = _read_packed(kept.shared)
+    own = _own(disclosure_id, kept.case_id, kept.disclosed_at)
+    details = {**shared.value, **own, PORTIONS: [digest.hex() for digest in kept.digests]}
+    portions = tuple(Portion(_read_packed(content), salt) for salt, content in kept.portions)
+    return Opened(Written.of(details), kept.salt, portions, shared)
+
+
+def _read_packed(packed: bytes) -> Written:
+    text = unpack(packed)
+    return Written(json.loads(text), text)
+
+
+def _read_text(text: bytes) -> Opened:
+    kept = json.loads(text)
+    details = kept["details"]
+    shared = {name: value for name, value in details.items() if name not in ("id", "case", "disclosed_at", PORTIONS)}
     portions = tuple(
         Portion(Written.of(portion["content"]), bytes.fromhex(portion["salt"])) for portion in kept["portions"]
     )
-    return Opened(Written.of(kept["details"]), bytes.fromhex(kept["salt"]), portions)
+    return Opened(Written.of(details), bytes.fromhex(kept["salt"]), portions, Written.of(shared))
 
 
 def _context(disclosure_id: UUID) -> bytes:

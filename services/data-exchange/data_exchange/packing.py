@@ -1,4 +1,4 @@
-"""What is kept of a disclosure, made small before it is sealed: most of it are texts that thousands of others share.
+"""What many disclosures share, made small before it is sealed: most of it are texts that thousands of others share.
 
 Packed: the number of a word list, then raw DEFLATE with that list as its dictionary. A list never changes, since what
 was packed with it could not be read any more; texts that come later are packed without its help, until another list is
@@ -12,8 +12,6 @@ from typing import Final
 
 _NEWEST: Final = 1
 _RAW: Final = -zlib.MAX_WBITS
-_QUICKLY: Final = 1
-"""The quickest level: the others leave hardly less."""
 
 
 def _read_words(number: int) -> bytes:
@@ -22,7 +20,7 @@ def _read_words(number: int) -> bytes:
 
 WORDS: Final[Mapping[int, bytes]] = {number: _read_words(number) for number in (1,)}
 # Copied for each text, which is much quicker than to take the list in again.
-_packer: Final = zlib.compressobj(_QUICKLY, zlib.DEFLATED, _RAW, zdict=WORDS[_NEWEST])
+_packer: Final = zlib.compressobj(zlib.Z_BEST_COMPRESSION, zlib.DEFLATED, _RAW, zdict=WORDS[_NEWEST])
 
 
 def pack(text: bytes) -> bytes:

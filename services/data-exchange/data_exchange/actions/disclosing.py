@@ -8,12 +8,19 @@ from yijian_common.crypto import DataKey, Keyring
 from yijian_common.database import Connection
 from yijian_contracts.cloudevents import CloudEvent
 from yijian_contracts.events import DataDisclosed, DocumentShown, Event
-from yijian_ledger.leaf import LeafKind, commit, leaf_of, new_salt
-from yijian_ledger.portions import in_portions
+from yijian_ledger.leaf import LeafKind, commit, leaf_of
 from yijian_messaging import Message, Rejected, Transaction
 
 from data_exchange import ledger
-from data_exchange.disclosures import Disclosure, Opened, of_data_disclosed, of_document_shown, seal, store_new
+from data_exchange.disclosures import (
+    Disclosure,
+    Opened,
+    of_data_disclosed,
+    of_document_shown,
+    seal,
+    store_new,
+    write_out,
+)
 from data_exchange.forgetting import find_forgotten, note_never_kept, note_roles
 from data_exchange.owners import visible
 from data_exchange.people import person_index
@@ -89,7 +96,7 @@ async def _for_whom(connection: Connection, disclosures: Sequence[Disclosure], k
             for role, person in everyone
             if not forgotten.covers(person, case_id=disclosure.case_id, role=role, said_at=disclosure.disclosed_at)
         )
-        opened = _in_portions(disclosure)
+        opened = write_out(disclosure)
         if len(people) < len(everyone):
             roles = {role for role, _ in people}
             opened = replace(opened, portions=visible(opened, roles))
@@ -98,11 +105,6 @@ async def _for_whom(connection: Connection, disclosures: Sequence[Disclosure], k
     if gone:
         await note_roles(connection, gone)
     return entries
-
-
-def _in_portions(disclosure: Disclosure) -> Opened:
-    details, portions = in_portions(disclosure.head, disclosure.contents)
-    return Opened(details, new_salt(), portions)
 
 
 async def _case_keys(connection: Connection, cases: Iterable[UUID], keyring: Keyring) -> Mapping[UUID, DataKey]:
