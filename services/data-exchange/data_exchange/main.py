@@ -64,7 +64,8 @@ async def build(settings: DataExchangeSettings, stack: AsyncExitStack) -> tuple[
         components += [
             disclosures_consumer(store, keyring=keyring, kafka=kafka, tuning=unhurried(tuning(settings))),
             consents_consumer(store, keyring=keyring, kafka=kafka, tuning=unhurried(tuning(settings))),
-            erasures_consumer(store, keyring=keyring, kafka=kafka, tuning=unhurried(tuning(settings))),
+            # Few come, and each alone: to wait for more would only mean to ask more often.
+            erasures_consumer(store, keyring=keyring, kafka=kafka, tuning=tuning(settings)),
             WithdrawalsTold(store),
             *await _signing(settings, store, pool, stack),
             LedgerWatch(store, pool),

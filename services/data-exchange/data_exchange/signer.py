@@ -140,15 +140,18 @@ class Signer:
             await transaction.close_incident("ledger-broken", self._key.name, "the tables agree again")
 
     async def _is_due(self, head: Head) -> bool:
-        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-            leaves = await connection.fetchval("SELECT coalesce(max(index) + 1, 0) FROM ledger.leaf")
-        if leaves <= head.size:
-            self._waiting_since = None
-            return False
-        now = time.monotonic()
+        """Whether to sign now. Asks for leaves only while none is known to wait, and when one could soon be due."""
+        due = self._signed_at + INTERVAL_SECONDS
         if self._waiting_since is None:
-            self._waiting_since = now
-        return now >= max(self._waiting_since + SETTLE_SECONDS, self._signed_at + INTERVAL_SECONDS)
+            if time.monotonic() < due - SETTLE_SECONDS or not await self._leaf_waits(head):
+                return False
+            self._waiting_since = time.monotonic()
+        return time.monotonic() >= max(self._waiting_since + SETTLE_SECONDS, due)
+
+    async def _leaf_waits(self, head: Head) -> bool:
+        async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+            leaves: int = await connection.fetchval("SELECT coalesce(max(index) + 1, 0) FROM ledger.leaf")
+        return leaves > head.size
 
     async def _sign(self, epoch: int, known: Head) -> None:
         began = time.monotonic()
@@ -160,10 +163,11 @@ class Signer:
             signed = await sign_next(transaction, head, self._key, at=datetime.now(UTC), source=self._source)
             if signed is not None:
                 reach(FaultPoint.SIGN_BEFORE_COMMIT)
+        self._waiting_since = None
         if signed is not None:
             reach(FaultPoint.SIGN_AFTER_COMMIT)
             self._head = self._remembered = signed
-            self._signed_at, self._waiting_since = began, None
+            self._signed_at = began
             CHECKPOINTS.inc()
             SIGNED.set(signed.size)
 
