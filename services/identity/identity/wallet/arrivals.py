@@ -113,9 +113,8 @@ class _Batch:
         parents = self._parents(owner.mother_id_no, owner.father_id_no, at)
         place = _place(event)
         if place is None and owner.owner_id_no is not None:
-            self.issued.append(
-                Issued(event, self.holders.of_person(self.indexes[owner.owner_id_no], owner.owner_id_no))
-            )
+            person = self.holders.of_person(self.indexes[owner.owner_id_no], owner.owner_id_no)
+            self.issued.append(Issued(event.event_id, event, person))
             return None
         if place is None or not (owner.owner_id_no or parents.by_index):
             return None  # everyone who could see it was erased
@@ -123,7 +122,7 @@ class _Batch:
         if holder is None:
             return "this child of the application has another number already"
         self._guard(holder, parents, registered=False)
-        self.issued.append(Issued(event, holder))
+        self.issued.append(Issued(event.event_id, event, holder))
         return None
 
     def _holder_at(self, place: Place, number: str | None) -> Holder | None:
@@ -158,7 +157,8 @@ class _Batch:
         return known
 
     def issued_to_the_known(self) -> list[Issued]:
-        return [replace(each, holder=self.holders.merged.get(each.holder, each.holder)) for each in self.issued]
+        merged = self.holders.merged
+        return [replace(each, holder=merged[each.holder]) if each.holder in merged else each for each in self.issued]
 
 
 def _numbers(event: Event) -> list[str]:

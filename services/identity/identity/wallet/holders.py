@@ -75,18 +75,18 @@ class Holders:
 
     async def load(self, held: Connection, places: Iterable[Place], indexes: Iterable[bytes]) -> None:
         """Lock what is there already."""
-        wanted = sorted(set(places))
+        wanted = set(places)
         found = await held.fetch(
             "SELECT application_id, child, holder_id FROM case_holder JOIN unnest($1::uuid[], $2::smallint[])"
             " AS wanted(application_id, child) USING (application_id, child)"
             " UNION ALL SELECT NULL, NULL, id FROM holder WHERE id_index = ANY($3)",
             [place.application_id for place in wanted],
             [place.child for place in wanted],
-            sorted(set(indexes)),
+            list(set(indexes)),
         )
         rows = await held.fetch(
             "SELECT id, kind, id_index, data_key FROM holder WHERE id = ANY($1) ORDER BY id FOR UPDATE",
-            sorted({row["holder_id"] for row in found}),
+            list({row["holder_id"] for row in found}),
         )
         known = {row["id"]: self._known(row) for row in rows}
         self.by_index = {holder.id_index: holder for holder in known.values() if holder.id_index is not None}

@@ -19,8 +19,9 @@ from identity.wallet.holders import Holder
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A document on its way into its holder's wallet."""
+    """A document on its way into its holder's wallet; `id` is its event's, derived once."""
 
+    id: UUID
     event: DocumentIssued
     holder: Holder
 
@@ -79,7 +80,7 @@ async def store_documents(held: Connection, issued: Sequence[Issued], *, keyring
     replaced: dict[UUID, datetime] = {}
     for each in sorted(issued, key=lambda one: one.event.issued_at):
         siblings = kept[each.holder.id, each.event.kind]
-        if not _is_there(each.event, siblings):
+        if not _is_there(each, siblings):
             new.append(_take_its_place(each, siblings, replaced))
     if new:
         await held.execute(_INSERT, *map(list, zip(*(_row(one, keyring) for one in new), strict=True)))
@@ -89,7 +90,7 @@ async def store_documents(held: Connection, issued: Sequence[Issued], *, keyring
 
 async def _kept(held: Connection, issued: Sequence[Issued]) -> dict[tuple[UUID, str], list[_Kept]]:
     keys = {each.holder.id: each.holder.data_key for each in issued}
-    wanted = sorted({(each.holder.id, each.event.kind) for each in issued})
+    wanted = {(each.holder.id, each.event.kind) for each in issued}
     rows = await held.fetch(_OF_KINDS, [holder for holder, _ in wanted], [kind for _, kind in wanted])
     kept: dict[tuple[UUID, str], list[_Kept]] = defaultdict(list)
     for row in rows:
@@ -109,9 +110,10 @@ def _read_kept(row: asyncpg.Record, data_key: DataKey) -> _Kept:
     )
 
 
-def _is_there(event: DocumentIssued, siblings: Sequence[_Kept]) -> bool:
+def _is_there(each: Issued, siblings: Sequence[_Kept]) -> bool:
+    event = each.event
     return any(
-        kept.id == event.event_id
+        kept.id == each.id
         or (kept.number == event.personal.number and kept.expires_at == event.expires_at and not kept.is_out_of_force)
         for kept in siblings
     )
@@ -129,7 +131,7 @@ def _take_its_place(each: Issued, siblings: list[_Kept], replaced: dict[UUID, da
     replaced_at = min(later, default=None)
     siblings.append(
         _Kept(
-            id=event.event_id,
+            id=each.id,
             number=event.personal.number,
             version=version,
             issued_at=event.issued_at,
@@ -149,8 +151,7 @@ def reissued(identifier: str, version: int) -> str:
 
 
 def _row(new: _New, keyring: Keyring) -> tuple[Any, ...]:
-    event, holder = new.issued.event, new.issued.holder
-    identity = event.event_id
+    identity, event, holder = new.issued.id, new.issued.event, new.issued.holder
     return (
         identity,
         holder.id,
@@ -172,8 +173,11 @@ def identifier_index(keyring: Keyring, identifier: str) -> bytes:
     return keyring.blind_index("licence identifier", identifier)
 
 
+_encoder = json.JSONEncoder(ensure_ascii=False)
+
+
 def seal_document(data_key: DataKey, document_id: UUID, *, number: str, identifier: str) -> bytes:
-    details = json.dumps({"number": number, "identifier": identifier}, ensure_ascii=False)
+    details = _encoder.encode({"number": number, "identifier": identifier})
     return data_key.seal(details.encode(), document_context(document_id))
 
 
