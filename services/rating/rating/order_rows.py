@@ -91,6 +91,8 @@ async def insert_order(connection: Connection, order: Order) -> None:
 
 
 async def update_orders(connection: Connection, orders: Sequence[Order]) -> None:
+    if not orders:
+        return
     await connection.executemany(_UPDATE, [_values(order) for order in orders])
 
 

@@ -42,11 +42,14 @@ async def invite(
     not cost them days. Returns what is to be counted at the transaction's end.
     """
     told = {event.application_id: event for event in completed if event.handlings}
-    forgotten = await _erased(connection, [person_of(keyring, event.personal.applicant) for event in told.values()])
+    if not told:
+        return []
+    people = {event.application_id: person_of(keyring, event.personal.applicant) for event in told.values()}
+    forgotten = await _erased(connection, list(people.values()))
     work = _Work()
     closes = end_of_working_days(at, terms().review)
     for event in told.values():
-        person = person_of(keyring, event.personal.applicant)
+        person = people[event.application_id]
         if person in forgotten:
             continue
         invitation = uuid7()

@@ -29,6 +29,8 @@ async def record_answers(
     at: datetime,
 ) -> tuple[list[Rejected], list[Fact]]:
     """Take over what departments did. Returns what closes nothing, and what is to be counted at the end."""
+    if not answers:
+        return [], []
     held = await order_rows.lock_orders(transaction.connection, {answer.order_id for _, answer in answers})
     rejected: list[Rejected] = []
     changed: dict[UUID, Order] = {}
