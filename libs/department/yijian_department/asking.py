@@ -48,7 +48,7 @@ async def ask(matter: Matter[R], task: Task[Any], records: R) -> Answer | Failed
     db.execute("SAVEPOINT asked")
     try:
         answer = matter.handle(task, records)
-        if inspect.isawaitable(answer):
+        if not isinstance(answer, Answer) and inspect.isawaitable(answer):
             answer = await _in_time(answer)
         _check(matter, answer)
     except Exception as error:

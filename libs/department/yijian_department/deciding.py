@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Generic
-from uuid import UUID
 
 import msgspec
 from prometheus_client import Counter
@@ -272,9 +271,9 @@ class Deciding(Generic[R]):
 
     def _about(self, task: StoredTask) -> Mapping[str, Any]:
         return {
-            "application_id": UUID(task.application_id),
+            "application_id": task.application_id,
             "department": self._definition.code,
-            "task_id": UUID(task.task_id),
+            "task_id": task.task_id,
             "matter": task.matter,
         }
 

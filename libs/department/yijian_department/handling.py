@@ -60,17 +60,17 @@ class Handling(Generic[R]):
         """Handle a batch of requests and cancellations in the order in which they came."""
         self._script.refresh()
         batch = self.open_batch(tx)
-        batch.read(str(message.content.task_id) for message in messages)
-        for message in messages:
+        task_ids = [str(message.content.task_id) for message in messages]
+        batch.read(task_ids)
+        for task_id, message in zip(task_ids, messages, strict=True):
             match message.content:
                 case TaskRequested() as request:
-                    await self._requested(batch, request, message.traceparent)
+                    await self._requested(batch, task_id, request, message.traceparent)
                 case TaskCancelled() as cancelled:
-                    self._cancelled(batch, cancelled)
+                    self._cancelled(batch, task_id, cancelled)
         await self.close_batch(batch)
 
-    async def _requested(self, batch: Batch, request: TaskRequested, traceparent: str | None) -> None:
-        task_id = str(request.task_id)
+    async def _requested(self, batch: Batch, task_id: str, request: TaskRequested, traceparent: str | None) -> None:
         digest = self.deciding.digest(request)
         task = batch.find(task_id)
         if task is None:
@@ -107,10 +107,10 @@ class Handling(Generic[R]):
             case TaskState.CANCELLED:
                 pass
 
-    def _cancelled(self, batch: Batch, cancelled: TaskCancelled) -> None:
+    def _cancelled(self, batch: Batch, task_id: str, cancelled: TaskCancelled) -> None:
         """Whether the request came before or comes after: no handler decides this task any more."""
-        task = batch.find(str(cancelled.task_id)) or StoredTask(
-            task_id=str(cancelled.task_id),
+        task = batch.find(task_id) or StoredTask(
+            task_id=task_id,
             application_id=str(cancelled.application_id),
             matter=cancelled.matter,
             state=TaskState.ACCEPTED,

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS task (
     task_id        TEXT PRIMARY KEY,
@@ -80,8 +83,7 @@ class Official:
     post: str
 
 
-@dataclass(slots=True)
-class StoredTask:
+class StoredTask(Struct):
     """A row of the table; a task cancelled before it was requested has no digest."""
 
     task_id: str
@@ -170,7 +172,7 @@ def desk_tasks(db: sqlite3.Connection, *, matters: Iterable[str], area_prefix: s
 
 def save_tasks(db: sqlite3.Connection, tasks: Iterable[StoredTask]) -> None:
     """Insert or replace these rows."""
-    db.executemany(_SAVE, [_as_row(task) for task in tasks])
+    db.executemany(_SAVE, [asdict(task) for task in tasks])
 
 
 def record_action(db: sqlite3.Connection, task_id: str, official: Official, action: DeskAction, *, at: float) -> None:
@@ -186,7 +188,3 @@ def _task(row: sqlite3.Row) -> StoredTask:
     task.state = TaskState(task.state)
     task.step = Step(task.step) if task.step else None
     return task
-
-
-def _as_row(task: StoredTask) -> dict[str, object]:
-    return {column: getattr(task, column) for column in StoredTask.__slots__}

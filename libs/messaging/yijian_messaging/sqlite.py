@@ -295,18 +295,18 @@ class SqliteStore:
             ).fetchall()
         return [
             Unsent(
-                row=r["id"],
+                row=row,
                 message=Outgoing(
-                    id=r["event_id"],
-                    topic=r["topic"],
-                    key=r["key"],
-                    headers=read_headers(r["headers"]),
-                    value=self._sealer.open(r["value"]) if r["personal"] else r["value"],
-                    personal=bool(r["personal"]),
-                    gate=r["gate"] or None,
+                    id=event_id,
+                    topic=topic,
+                    key=key,
+                    headers=read_headers(headers),
+                    value=self._sealer.open(value) if personal else value,
+                    personal=bool(personal),
+                    gate=gate or None,
                 ),
             )
-            for r in rows
+            for row, gate, event_id, topic, key, headers, value, personal in rows
         ]
 
     async def mark_sent(self, owner: str, rows: Sequence[Unsent]) -> None:
