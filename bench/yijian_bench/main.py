@@ -17,7 +17,6 @@ from yijian_bench.report import Results
 from yijian_bench.sizes import read_sizes
 from yijian_bench.stored import Template, fill, read_template, readable
 
-WARM_UP = 200
 NAIVE = 200
 STEADY_RATE = 5.0
 READERS = 50
@@ -27,9 +26,14 @@ JOINED_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much to measure. `stored` are the sizes at which saturation and latency are measured."""
+    """How much to measure. `stored` are the sizes at which saturation and latency are measured.
+
+    `warm_up` are the applications before: the broker goes on compiling itself for many hundred of them, and the floor,
+    which is measured last, finds it compiled.
+    """
 
     applications: int = 2000
+    warm_up: int = 1000
     steady_seconds: int = 30
     reading_seconds: int = 15
     connections: int = 48
@@ -43,7 +47,7 @@ class Plan:
         """How many families all runs together need."""
         each = self.applications + round(self.steady_seconds * STEADY_RATE)
         further = (NAIVE if self.naive else 0) + (2 * self.applications if self.replicas else 0)
-        return len(self.stored) * (WARM_UP + each) + further
+        return len(self.stored) * (self.warm_up + each) + further
 
 
 async def run(folder: Path, plan: Plan, console: Console) -> Results:
@@ -59,7 +63,7 @@ async def run(folder: Path, plan: Plan, console: Console) -> Results:
                 with console.status(f"Storing {stored:,} applications"):
                     await _store(bench, past, stored)
             with console.status("Warming up"):
-                await measure(bench, "warm-up", count=WARM_UP, connections=8)
+                await measure(bench, "warm-up", count=plan.warm_up, connections=plan.connections)
             with console.status(f"Reading, {stored:,} stored"):
                 results.readings += await measure_reading(
                     bench, stored=stored, seconds=plan.reading_seconds, families=READERS, many=past.readable
