@@ -13,7 +13,7 @@ from yijian_bench.floor.shape import Shape, read_counters, read_shape
 from yijian_bench.measure import Measurement, measure
 from yijian_bench.platform import ONE_BY_ONE, Bench
 from yijian_bench.reading import measure_reading
-from yijian_bench.report import Results
+from yijian_bench.report import ONE, TWO, Results
 from yijian_bench.sizes import read_sizes
 from yijian_bench.stored import Template, fill, read_template, readable
 
@@ -22,6 +22,11 @@ STEADY_RATE = 5.0
 READERS = 50
 SECOND = {"YIJIAN_ROLES": "worker,relay"}
 JOINED_SECONDS = 10.0
+# Whoever has left is missed after a session's time-out.
+LEFT_SECONDS = 25.0
+REPLICAS = (ONE, TWO, ONE, TWO, ONE)
+# Postgres counts what a session did when it has been idle for so long.
+COUNTED_SECONDS = 11.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,7 @@ class Plan:
     def families(self) -> int:
         """How many families all runs together need."""
         each = self.applications + round(self.steady_seconds * STEADY_RATE)
-        further = (NAIVE if self.naive else 0) + (2 * self.applications if self.replicas else 0)
+        further = (NAIVE if self.naive else 0) + (len(REPLICAS) * self.applications if self.replicas else 0)
         return len(self.stored) * (self.warm_up + each) + further
 
 
@@ -69,12 +74,16 @@ async def run(folder: Path, plan: Plan, console: Console) -> Results:
                     bench, stored=stored, seconds=plan.reading_seconds, families=READERS, many=past.readable
                 )
             before = await read_counters(bench)
-            measured = await _at_size(bench, plan, stored, console)
-            measurements += measured
+            measurements.append(await _saturation(bench, plan, stored, console))
+            shape = None
+            if plan.floor and stored == plan.stored[0]:
+                # Of the saturation alone: at five a second offsets and leases move once for nearly each record.
+                await asyncio.sleep(COUNTED_SECONDS)
+                shape = await read_shape(bench, before, plan.applications)
+            measurements.append(await _steady(bench, plan, stored, console))
             if plan.replicas and stored == plan.stored[0]:
                 measurements += await _replicas(bench, plan, console, stored=stored)
-            if plan.floor and stored == plan.stored[0]:
-                shape = await read_shape(bench, before, sum(m.applications for m in measured))
+            if shape is not None:
                 measurements.append(await _floor(bench, plan, shape, console))
             if plan.naive and stored == plan.stored[0]:
                 measurements.append(await _naive(bench, console, stored=stored))
@@ -85,15 +94,15 @@ async def run(folder: Path, plan: Plan, console: Console) -> Results:
     return results
 
 
-async def _at_size(bench: Bench, plan: Plan, stored: int, console: Console) -> list[Measurement]:
+async def _saturation(bench: Bench, plan: Plan, stored: int, console: Console) -> Measurement:
     with console.status(f"Saturation, {stored:,} stored"):
-        saturation = await measure(
-            bench, "saturation", count=plan.applications, connections=plan.connections, stored=stored
-        )
+        return await measure(bench, "saturation", count=plan.applications, connections=plan.connections, stored=stored)
+
+
+async def _steady(bench: Bench, plan: Plan, stored: int, console: Console) -> Measurement:
     with console.status(f"{STEADY_RATE:.0f} per second, {stored:,} stored"):
         count = round(plan.steady_seconds * STEADY_RATE)
-        steady = await measure(bench, "steady 5/s", count=count, connections=8, rate=STEADY_RATE, stored=stored)
-    return [saturation, steady]
+        return await measure(bench, "steady 5/s", count=count, connections=8, rate=STEADY_RATE, stored=stored)
 
 
 async def _naive(bench: Bench, console: Console, *, stored: int) -> Measurement:
@@ -108,17 +117,19 @@ async def _naive(bench: Bench, console: Console, *, stored: int) -> Measurement:
 
 
 async def _replicas(bench: Bench, plan: Plan, console: Console, *, stored: int) -> list[Measurement]:
-    """One worker and relay of approval, as warm as it gets, and then a second one beside it."""
+    """One worker and relay of approval, and a second one beside it; in turn, since machines drift."""
     measured = []
-    for name in ("one worker", "two workers"):
+    for name in REPLICAS:
         with console.status(name.capitalize()):
-            if name == "two workers":
+            if name == TWO:
                 await asyncio.to_thread(bench.platform.start_service, "approval", replica=2, settings=SECOND)
                 await asyncio.sleep(JOINED_SECONDS)
             measured.append(
                 await measure(bench, name, count=plan.applications, connections=plan.connections, stored=stored)
             )
-    await asyncio.to_thread(bench.platform.stop_service, "approval", replica=2)
+            if name == TWO:
+                await asyncio.to_thread(bench.platform.stop_service, "approval", replica=2)
+                await asyncio.sleep(LEFT_SECONDS)
     return measured
 
 
