@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from yijian_chaos.checker import Verdict, check, facts
+from yijian_chaos.checker.verdict import EXPLAINED
 
 from .checked_world import World
 
@@ -47,7 +48,7 @@ def test_what_was_accepted_after_the_moment_gone_back_to_may_be_gone(world: Worl
     went_back(world, "approval", to=moment - 1, at=moment + 1)
     verdict = judged(world, tmp_path)
     assert verdict.violations == ()
-    assert verdict.notes["explained by a restore: an accepted application is not there"] == 1
+    assert verdict.notes[EXPLAINED + "an accepted application is not there"] == 1
 
 
 def test_what_was_accepted_before_it_or_after_the_return_may_not(world: World, lost: str, tmp_path: Path):

@@ -9,6 +9,9 @@ from typing import Any, Final
 
 INVARIANTS: Final = tuple(f"I{number}" for number in range(1, 13))
 
+EXPLAINED: Final = "explained by a restore: "
+"""Begins the note on what would be a violation had nobody chosen to lose it."""
+
 MOST_SHOWN: Final = 100
 """Of one invariant's violations; what is more is counted. A platform that lost everything has one cause, not 36,000."""
 
@@ -72,7 +75,7 @@ class Judgement:
     def broken(self, invariant: str, what: str, **where: Any) -> None:
         """A promise does not hold."""
         if self.explains(what, where):
-            self.note(f"explained by a restore: {what}", 1)
+            self.note(EXPLAINED + what, 1)
             return
         self._found[invariant] += 1
         if self._found[invariant] <= MOST_SHOWN:
