@@ -173,15 +173,16 @@ async def test_a_damaged_stored_key_set_counts_as_none(provider: Provider) -> No
 ISSUER = Issuer()
 HEALTH = Post("health", "990101000000", ("B1",), "OFFICER")
 TAXATION = Post("taxation", "990101000000", (), "OFFICER")
-TOKENS = {
-    "nobody": None,
-    "citizen": ISSUER.citizen(AUDIENCE, subject="c"),
-    "weak citizen": ISSUER.token(AUDIENCE, real_name_level="L1"),
-    "health": ISSUER.official(AUDIENCE, HEALTH, subject="h"),
-    "taxation": ISSUER.official(AUDIENCE, TAXATION, subject="t"),
-    "approval": ISSUER.service(AUDIENCE, "approval"),
-    "other service": ISSUER.service(AUDIENCE, "rating"),
-    "garbage": "garbage",
+# Made when they are needed: a token lasts five minutes, and a whole run of the tests takes longer.
+TOKENS: dict[str, Callable[[], str | None]] = {
+    "nobody": lambda: None,
+    "citizen": lambda: ISSUER.citizen(AUDIENCE, subject="c"),
+    "weak citizen": lambda: ISSUER.token(AUDIENCE, real_name_level="L1"),
+    "health": lambda: ISSUER.official(AUDIENCE, HEALTH, subject="h"),
+    "taxation": lambda: ISSUER.official(AUDIENCE, TAXATION, subject="t"),
+    "approval": lambda: ISSUER.service(AUDIENCE, "approval"),
+    "other service": lambda: ISSUER.service(AUDIENCE, "rating"),
+    "garbage": lambda: "garbage",
 }
 DOORS = {
     "/anyone": require_principal,
@@ -218,7 +219,7 @@ async def test_each_door_opens_for_whom_it_is_meant(
 
     app = make_app(router)
     app.state.tokens = await ISSUER.verifier(AUDIENCE)
-    token = TOKENS[caller]
+    token = TOKENS[caller]()
     answer = await client_of(app).get(door, headers={} if token is None else {"Authorization": f"Bearer {token}"})
 
     if caller in OPEN[door]:
