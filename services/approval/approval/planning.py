@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from yijian_contracts.events import TaskMode
 
 from approval.life_event import LifeEvent, Matter, task_key
@@ -15,7 +14,8 @@ __all__ = ["Need", "PlannedTask", "plan", "task_key"]
 UNJUDGED = "系统无法自动核对，由工作人员核对"
 
 
-class Need(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Need:
     """What a task waits for. `any` False: every task must be granted, otherwise this one is blocked.
 
     `any` True: wait until all of them have ended, then at least one must be granted. A task that was not needed counts
@@ -26,7 +26,8 @@ class Need(msgspec.Struct, frozen=True):
     any: bool
 
 
-class PlannedTask(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class PlannedTask:
     """One task: `key` is unique in the application (``B1``, ``B2-1`` of the first child, ``B5-rekey-2``).
 
     `needs_person` holds the reasons why no program may decide it; `not_needed` why the matter does not apply at all.
