@@ -110,6 +110,8 @@ async def test_a_hanging_wire_tells_nobody_and_what_was_sent_arrives_late(wire: 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(newcomer[0].read(1), 0.5)
     assert echo.heard == b"before"
+    # As no packet of theirs would come through, nobody who dials takes a place at the server.
+    assert echo.accepted == 1
     await wire.pass_through()
     assert await asyncio.wait_for(connection[0].readexactly(9), 5) == b"meanwhile"
     assert await asyncio.wait_for(newcomer[0].readexactly(5), 5) == b"hello"
@@ -126,6 +128,20 @@ async def test_who_gives_up_on_a_hanging_wire_is_gone_when_it_passes_again(wire:
     await wire.pass_through()
 
     await nobody_is_left(wire)
+
+
+async def test_who_dials_a_hanging_wire_and_gives_up_was_never_at_the_server(wire: Wire, echo: Echo):
+    await wire.hang()
+    for _ in range(20):
+        _, writer = await dial(wire)
+        writer.write(b"hello")
+        writer.close()
+    await nobody_is_left(wire)
+
+    await wire.pass_through()
+
+    assert await say(await dial(wire), b"after") == b"after"
+    assert (echo.accepted, echo.heard) == (1, b"after")
 
 
 async def test_a_slow_wire_is_late_in_both_directions_and_keeps_the_order(wire: Wire):

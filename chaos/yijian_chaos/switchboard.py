@@ -131,9 +131,6 @@ class End(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self.wire.ends.add(self)
-        if self._target is not None:
-            self._transport.pause_reading()
-            self._dialling = asyncio.get_running_loop().create_task(self._dial(self._target))
         self.follow()
 
     def data_received(self, data: bytes) -> None:
@@ -144,6 +141,10 @@ class End(asyncio.Protocol):
         self._move()
 
     def eof_received(self) -> bool:
+        if self._is_undialled:
+            # Whoever gave up before a hanging wire passed again has never been at the server.
+            self._give_up()
+            return False
         self._ended = True
         self._move()
         return True
@@ -175,6 +176,8 @@ class End(asyncio.Protocol):
             return
         if self.wire.pace is None:
             self._waiting = deque((0.0, data) for _, data in self._waiting)
+        if self._is_undialled and self._target is not None and not self.wire.hangs:
+            self._dialling = asyncio.get_running_loop().create_task(self._dial(self._target))
         self._move()
 
     def hold(self, *, full: bool) -> None:
@@ -204,6 +207,11 @@ class End(asyncio.Protocol):
         self._leave()
 
     @property
+    def _is_undialled(self) -> bool:
+        """Whether the server knows nothing of it yet: nobody who dials through a hanging wire reaches anybody."""
+        return not self.is_server and self._dialling is None
+
+    @property
     def is_done(self) -> bool:
         """Whether it said its last and the other side has it."""
         return self._ended and not self._waiting
@@ -225,6 +233,8 @@ class End(asyncio.Protocol):
     def _move(self) -> None:
         """Hand over what is due, and hear more if there is room."""
         if self._peer is None:
+            # Behind a hanging wire whoever dialled is heard as far as there is room: they may give up.
+            self._listen(self._is_undialled and self._size < MOST_WAITING_BYTES)
             return
         now = asyncio.get_running_loop().time()
         while self._waiting and self._waiting[0][0] <= now and not self.wire.hangs:
