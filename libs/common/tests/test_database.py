@@ -20,6 +20,7 @@ from yijian_common.database import Pool, connection, transaction
 from yijian_common.errors import ServiceUnavailable
 from yijian_common.process import StartError
 from yijian_common.settings import DatabaseSettings
+from yijian_embedded.platform import Platform
 
 pytestmark = pytest.mark.postgres
 
@@ -254,6 +255,25 @@ async def test_a_database_that_comes_later_is_waited_for(
         await asyncio.gather(_pump(reader, back), _pump(there, writer))
 
     async with await asyncio.start_server(pass_on, "127.0.0.1", port), asyncio.timeout(10):
+        await beginning
+
+
+@pytest.mark.parametrize("begin", [opened_and_closed, migrated])
+async def test_a_database_without_a_free_place_is_waited_for(
+    database_settings: DatabaseSettings, migrations: Path, begin: Begin, platform: Platform
+) -> None:
+    """Found by chaos: a process that started just then ended with a stack trace."""
+    name = urlsplit(database_settings.database_url.get_secret_value()).path.removeprefix("/")
+    admin = await asyncpg.connect(platform.postgres_admin_url)
+    try:
+        await admin.execute(f'ALTER DATABASE "{name}" CONNECTION LIMIT 0')
+        beginning = asyncio.create_task(begin(database_settings, migrations))
+        await asyncio.sleep(0.3)
+        assert not beginning.done()
+        await admin.execute(f'ALTER DATABASE "{name}" CONNECTION LIMIT -1')
+    finally:
+        await admin.close()
+    async with asyncio.timeout(10):
         await beginning
 
 

@@ -36,6 +36,7 @@ COMMAND_SECONDS = 10  # the server's statement_timeout ends a query sooner; this
 _UNREACHABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,  # others have taken every place, perhaps only until they are missed
     asyncpg.InternalClientError,  # how asyncpg meets a connection that the server ended while it was idle
     OSError,
     TimeoutError,
