@@ -1,16 +1,17 @@
 """A task as a handler sees it."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from msgspec import Struct
 from pydantic import BaseModel
 
 F = TypeVar("F", bound=BaseModel)
 
 
-class Task(Struct, Generic[F], frozen=True):
+@dataclass(frozen=True, slots=True)
+class Task(Generic[F]):
     """One matter to handle, with the fields that it declares parsed into the handler's model.
 
     `id` is the same however often the task is delivered: a bureau whose records live outside the SDK's store uses it
