@@ -96,9 +96,13 @@ class Crowd:
             self.accepted[UUID(answer.json()["id"])] = mother
 
     async def _look(self) -> None:
-        headers = await self._headers("mother-000101")
         async with _client() as http:
-            visit = Visit(lambda url: http.get(f"{url}/v1/applications", headers=headers))
+
+            async def look(url: str) -> httpx.Response:
+                # Fifty replacements take longer than a token lasts.
+                return await http.get(f"{url}/v1/applications", headers=await self._headers("mother-000101"))
+
+            visit = Visit(look)
             while not self._stopping.is_set():
                 await self._ask(visit)
                 await asyncio.sleep(0.05)
