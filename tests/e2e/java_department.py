@@ -182,16 +182,20 @@ def leave_behind(platform: Platform) -> None:
     consumer = Consumer(credentials | {"group.id": GROUP, "enable.auto.commit": False})
     try:
         # A run that ended a moment ago is remembered as a member until its session is over.
-        wait_for(lambda: _commits(consumer, ends(consumer, ENTRY.tasks_topic)), what="group without members")
+        wait_for(lambda: _commits_to_the_end(consumer), what="group without members")
     finally:
         consumer.close()
 
 
-def _commits(consumer: Consumer, places: list[TopicPartition]) -> bool:
+# Just after a broker's start nobody may lead the topic yet.
+_SOON_OVER = (KafkaError.UNKNOWN_MEMBER_ID, KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
+
+
+def _commits_to_the_end(consumer: Consumer) -> bool:
     try:
-        consumer.commit(offsets=places, asynchronous=False)
+        consumer.commit(offsets=ends(consumer, ENTRY.tasks_topic), asynchronous=False)
     except KafkaException as error:
-        if error.args[0].code() == KafkaError.UNKNOWN_MEMBER_ID:
+        if error.args[0].code() in _SOON_OVER:
             return False
         raise
     return True
