@@ -56,10 +56,9 @@ class Plan:
 
 
 async def run(folder: Path, plan: Plan, console: Console) -> Results:
-    """Bring a platform up in `folder`, measure, and take it down."""
+    """Bring a platform up in `folder`, measure, and take it down. Each figure is told as soon as it is there."""
     bench = Bench(folder, plan.families)
-    results, past = Results(), Stored()
-    measurements = results.measurements
+    results, past = Results(lambda found: console.print(report.line(found))), Stored()
     try:
         with console.status("Starting the platform"):
             await asyncio.to_thread(bench.up)
@@ -70,23 +69,24 @@ async def run(folder: Path, plan: Plan, console: Console) -> Results:
             with console.status("Warming up"):
                 await measure(bench, "warm-up", count=plan.warm_up, connections=plan.connections)
             with console.status(f"Reading, {stored:,} stored"):
-                results.readings += await measure_reading(
+                for reading in await measure_reading(
                     bench, stored=stored, seconds=plan.reading_seconds, families=READERS, many=past.readable
-                )
+                ):
+                    results.add(reading)
             before = await read_counters(bench)
-            measurements.append(await _saturation(bench, plan, stored, console))
+            results.add(await _saturation(bench, plan, stored, console))
             shape = None
             if plan.floor and stored == plan.stored[0]:
                 # Of the saturation alone: at five a second offsets and leases move once for nearly each record.
                 await asyncio.sleep(COUNTED_SECONDS)
                 shape = await read_shape(bench, before, plan.applications)
-            measurements.append(await _steady(bench, plan, stored, console))
+            results.add(await _steady(bench, plan, stored, console))
             if plan.replicas and stored == plan.stored[0]:
-                measurements += await _replicas(bench, plan, console, stored=stored)
+                await _replicas(bench, plan, console, results, stored=stored)
             if shape is not None:
-                measurements.append(await _floor(bench, plan, shape, console))
+                results.add(await _floor(bench, plan, shape, console))
             if plan.naive and stored == plan.stored[0]:
-                measurements.append(await _naive(bench, console, stored=stored))
+                results.add(await _naive(bench, console, stored=stored))
         results.sizes += await read_sizes(bench)
     finally:
         with console.status("Stopping the platform"):
@@ -116,21 +116,19 @@ async def _naive(bench: Bench, console: Console, *, stored: int) -> Measurement:
         return naive
 
 
-async def _replicas(bench: Bench, plan: Plan, console: Console, *, stored: int) -> list[Measurement]:
+async def _replicas(bench: Bench, plan: Plan, console: Console, results: Results, *, stored: int) -> None:
     """One worker and relay of approval, and a second one beside it; in turn, since machines drift."""
-    measured = []
     for name in REPLICAS:
         with console.status(name.capitalize()):
             if name == TWO:
                 await asyncio.to_thread(bench.platform.start_service, "approval", replica=2, settings=SECOND)
                 await asyncio.sleep(JOINED_SECONDS)
-            measured.append(
+            results.add(
                 await measure(bench, name, count=plan.applications, connections=plan.connections, stored=stored)
             )
             if name == TWO:
                 await asyncio.to_thread(bench.platform.stop_service, "approval", replica=2)
                 await asyncio.sleep(LEFT_SECONDS)
-    return measured
 
 
 async def _floor(bench: Bench, plan: Plan, shape: Shape, console: Console) -> Measurement:

@@ -3,7 +3,7 @@
 import json
 import os
 import platform as machine
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from statistics import mean
@@ -22,16 +22,35 @@ ONE, TWO = "one worker", "two workers"
 
 @dataclass(slots=True)
 class Results:
-    """All that one run found out; `sizes` are those at its end."""
+    """All that one run found out; `sizes` are those at its end. What is added is told at once: a run may take hours."""
 
+    tell: Callable[[Measurement | Reading], None]
     measurements: list[Measurement] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
 
+    def add(self, found: Measurement | Reading) -> None:
+        if isinstance(found, Reading):
+            self.readings.append(found)
+        else:
+            self.measurements.append(found)
+        self.tell(found)
+
 
 def as_json(results: Results) -> str:
     """Everything measured, with the machine it was measured on."""
-    return json.dumps({"machine": _machine(), **asdict(results)}, indent=2)
+    found = {name: [asdict(each) for each in getattr(results, name)] for name in ("measurements", "readings", "sizes")}
+    return json.dumps({"machine": _machine(), **found}, indent=2)
+
+
+def line(found: Measurement | Reading) -> str:
+    """One figure, for whoever watches."""
+    if isinstance(found, Reading):
+        return f"{found.name}, {found.stored:,} stored: p50 {found.p50 * 1000:.1f} ms, p99 {found.p99 * 1000:.1f} ms"
+    return (
+        f"{found.name}, {found.stored:,} stored: {found.completed_per_second:.1f} a second, p95 {found.p95:.3f} s,"
+        f" {sum(found.cpu_ms_per_application.values()):.1f} ms CPU an application"
+    )
 
 
 def _machine() -> dict[str, object]:

@@ -53,6 +53,7 @@ class Nemesis:
             self._note("skipped", planned, why=str(skipped))
         except Exception as error:  # noqa: BLE001 - whatever a fault may raise
             self.failures.append(error)
+            await self._undo(planned)
             hit.healed = self._note("failed", planned, error=type(error).__name__)
 
     async def _inject_and_heal(self, planned: Planned) -> float:
@@ -61,6 +62,13 @@ class Nemesis:
         self._note("inject", planned, variant=planned.variant, **detail)
         await asyncio.sleep(planned.until - planned.at)
         return self._note("heal", planned, **await heal(self._stage, planned))
+
+    async def _undo(self, planned: Planned) -> None:
+        """What a fault had done before it failed; what cannot be undone now is undone at the end of the run."""
+        try:
+            await heal(self._stage, planned)
+        except Exception as error:  # noqa: BLE001 - whatever a fault may raise
+            self.failures.append(error)
 
     def _note(self, event: str, planned: Planned, **detail: object) -> float:
         names = {"fault": planned.fault.value, "component": planned.component, "planned": planned.index}
