@@ -12,6 +12,7 @@ from rich.console import Console
 from yijian_chaos import report
 from yijian_chaos.checker.verdict import Verdict, Violation
 from yijian_chaos.history import Attempt, Call, Ending, Kind, Phase
+from yijian_chaos.matrix import FaultKind
 from yijian_chaos.outcome import Facts, availability, bound, cells, findings, not_tested, operations
 from yijian_chaos.people import Waits
 from yijian_chaos.profiles import SMOKE, STANDARD, Profile
@@ -101,6 +102,15 @@ def test_what_a_fault_takes_away_for_good_reason_is_no_standstill():
     silent = [submit(n, n / 2) for n in range(240) if not 60 <= n / 2 <= 110]
     stuck = [(float(at), min(at, 60)) for at in range(0, 125, 5)]
     assert rules(facts(attempts=silent, completed=stuck, plan=(gone,), events=events)) == set()
+
+
+def test_what_identity_signed_by_a_wrong_clock_is_refused_for_as_long_as_clients_bring_it_along():
+    identity = next(p for seed in range(40) for p in plan(STANDARD, seed) if p.component == "identity")
+    refused = Ending(Phase.FAIL, 422, error="/problems/authorisation-refused")
+    attempts = [submit(n, n / 2, refused if 40 <= n / 2 <= 80 else ACCEPTED) for n in range(240)]
+    skewed, killed = (replace(identity, fault=fault, index=0, at=10.0) for fault in (FaultKind.SKEW, FaultKind.KILL))
+    assert rules(facts(attempts=attempts, plan=(skewed,), events=timeline(skewed))) == set()
+    assert "progress" in rules(facts(attempts=attempts, plan=(killed,), events=timeline(killed)))
 
 
 def test_a_recovery_that_takes_too_long_or_never_comes():

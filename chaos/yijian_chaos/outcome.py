@@ -5,7 +5,7 @@ The checker judges what became of the data; here stands whether the platform was
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from yijian_contracts.departments import departments
@@ -14,6 +14,7 @@ from yijian_chaos.availability import (
     Need,
     Share,
     Standstill,
+    Window,
     accepted_share,
     accepting_standstills,
     between,
@@ -22,8 +23,9 @@ from yijian_chaos.availability import (
     half_minutes,
     without,
 )
+from yijian_chaos.client import PREPARED_AHEAD_S
 from yijian_chaos.history import Attempt, Kind, Phase
-from yijian_chaos.matrix import API, BROKERS, BUREAU, POSTGRES, RELAYS, WORKERS
+from yijian_chaos.matrix import API, BROKERS, BUREAU, POSTGRES, RELAYS, WORKERS, FaultKind
 from yijian_chaos.profiles import EVERY_FAMILY, Profile
 from yijian_chaos.schedule import Planned
 from yijian_chaos.topology import DOUBLED
@@ -31,6 +33,8 @@ from yijian_chaos.topology import DOUBLED
 LEAST_ACCEPTED_SHARE = 0.99
 # Of fewer operations one would be more than a hundredth, and the share would say nothing.
 ENOUGH_FOR_A_SHARE = 100
+# The other parent's word, signed by identity: its clients fetch it before their moment comes.
+WORDS = "the other parent's word"
 EXPECTED_REFUSALS = frozenset({"/problems/authorisation-refused"})
 # What a machine that is busy with something else may break too; all other rules hold on any.
 OF_TIME = frozenset({"accepted", "progress", "late"})
@@ -101,8 +105,9 @@ def errors(attempts: Iterable[Attempt]) -> dict[str, int]:
 
 def availability(facts: Facts) -> Availability:
     begin, end = facts.load
-    windows = fault_windows(facts.timeline, until=facts.completed[-1][0] if facts.completed else end)
-    hits = {planned.index: planned.takes for planned in facts.plan}
+    until = facts.completed[-1][0] if facts.completed else end
+    windows = [_as_felt(window) for window in fault_windows(facts.timeline, until=until)]
+    hits = {planned.index: planned.takes | _spoils(planned.fault, planned.component) for planned in facts.plan}
     accepting = between(without(accepting_needs(), windows, hits), begin=begin, end=end)
     completing = between(without(completing_needs(facts.profile.brokers), windows, hits), begin=begin, end=end)
     submits = [a for a in facts.attempts if a.call.kind is Kind.SUBMIT and not a.call.deliberate]
@@ -118,9 +123,20 @@ def availability(facts: Facts) -> Availability:
     )
 
 
+def _spoils(fault: str, component: str) -> frozenset[str]:
+    """What else is as good as away: words that identity signed by a wrong clock are refused."""
+    return frozenset({WORDS} if (fault, component) == (FaultKind.SKEW, "identity") else ())
+
+
+def _as_felt(window: Window) -> Window:
+    """Clients bring such words along for as long as they prepare ahead, however soon identity is healthy again."""
+    felt_s = PREPARED_AHEAD_S if _spoils(window.fault, window.component) else 0.0
+    return replace(window, end=window.end + felt_s)
+
+
 def accepting_needs() -> tuple[Need, ...]:
-    """Whoever accepts an application."""
-    return Need(frozenset(API)), Need(frozenset({POSTGRES}))
+    """Whoever accepts an application, and what the applicant has to bring."""
+    return Need(frozenset(API)), Need(frozenset({POSTGRES})), Need(frozenset({WORDS}))
 
 
 def completing_needs(brokers: int) -> tuple[Need, ...]:
