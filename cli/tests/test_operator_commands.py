@@ -135,6 +135,14 @@ def test_a_discarded_letter_closes_its_incident_and_stays_discarded():
     assert actions() == [("operator-discard", "wang discarded this dead letter", "sent by mistake")]
 
 
+@pytest.mark.usefixtures("letters")
+def test_letters_of_one_cause_are_discarded_together():
+    discarded = call_json("dead-letters", "discard", "health", "1", "2", "--reason", "the applicant is told")
+
+    assert [(letter["id"], letter["state"]) for letter in discarded] == [(1, "DISCARDED"), (2, "DISCARDED")]
+    assert call_json("dead-letters", "list", "health") == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -88,7 +88,7 @@ def list_(*, archive: Archive = None, as_json: AsJson = False) -> None:
         print_json({"archive": str(folder), "trouble": trouble, "copies": [span.as_json() for span in spans]})
     else:
         rows = [(s.copy, _local(s.restorable_from), _local(s.restorable_to), s.megabytes, s.stores) for s in spans]
-        print_table(str(folder), ("copy", "back to, from", "to", "MB", "departments' stores"), rows)
+        print_table(str(folder), ("copy", "back to, from", "to", "MB", "stores"), rows)
         console.print(f"[red]{trouble}[/red]" if trouble else "The log arrives as it is written.", highlight=False)
     if trouble:
         raise typer.Exit(1)
@@ -209,4 +209,5 @@ def _troubles(platform: Platform) -> Iterator[str]:
 
 
 def _local(at: datetime | None) -> str | None:
-    return at.astimezone().isoformat(sep=" ", timespec="seconds") if at else None
+    """By this machine's clock, as `yijian restore --to` takes it."""
+    return at.astimezone().replace(tzinfo=None).isoformat(sep=" ", timespec="seconds") if at else None

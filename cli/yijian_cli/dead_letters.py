@@ -37,6 +37,7 @@ app = typer.Typer(
 )
 
 LetterId = Annotated[int, typer.Argument(metavar="ID", help="The dead letter's number in that service.")]
+LetterIds = Annotated[list[int], typer.Argument(metavar="ID…", help="The dead letters' numbers in that service.")]
 
 
 @dataclass(frozen=True)
@@ -172,15 +173,18 @@ async def _replay(service: str, decision: Decision, edited: bytes | None) -> Dea
 
 @app.command()
 def discard(
-    service: ServiceName, letter_id: LetterId, *, reason: Reason, by: Operator = "", as_json: AsJson = False
+    service: ServiceName, letter_ids: LetterIds, *, reason: Reason, by: Operator = "", as_json: AsJson = False
 ) -> None:
-    """Give a dead letter up for good."""
-    decision = Decision(letter_id, checked_reason(reason), by or login_name())
-    letter = asyncio.run(_discard(service, decision))
+    """Give dead letters up for good."""
+    why, who = checked_reason(reason), by or login_name()
+    discarded = []
+    for letter_id in letter_ids:
+        letter = asyncio.run(_discard(service, Decision(letter_id, why, who)))
+        discarded.append(letter_json(letter))
+        if not as_json:
+            console.print(f"Dead letter {letter.id} of {service} is discarded.", markup=False, highlight=False)
     if as_json:
-        print_json(letter_json(letter))
-        return
-    console.print(f"Dead letter {letter.id} of {service} is discarded.", markup=False, highlight=False)
+        print_json(discarded)
 
 
 async def _discard(service: str, decision: Decision) -> DeadLetter:

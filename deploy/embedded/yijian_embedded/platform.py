@@ -266,6 +266,9 @@ class Platform:
         return frozenset(running | {wire_port(wire, postgres.NAME) for wire in shape.wires if running})
 
     def _start_infrastructure(self) -> None:
+        if not external_postgres():
+            # Before Kafka runs: the restore that is needed then wants it down.
+            postgres.refuse_to_begin_anew(self.home)
         # Made before the threads below, which then only read them.
         for server, name in (("kafka", ADMIN), ("kafka", CONTROLLER), ("postgres", ADMIN)):
             self.secrets.get(server, name)

@@ -54,10 +54,10 @@ host replication {archiving.ROLE} 127.0.0.1/32 scram-sha-256
 
 def start_postgres(home: Home, ports: Mapping[str, int]) -> psutil.Process:
     """Start the server on the data that is there, or on an empty cluster made for it; it is not ready yet."""
+    refuse_to_begin_anew(home)
     user = choose_user(home)
     data = user.folder / "data"
     if not data.exists():
-        _refuse_to_replace_what_is_archived(home, data)
         _make_cluster(home, user, data)
     _refuse_other_version(user, data)
     _clear_what_a_crash_left(data)
@@ -132,8 +132,10 @@ def _make_cluster(home: Home, user: PostgresUser, data: Path) -> None:
     draft.rename(data)
 
 
-def _refuse_to_replace_what_is_archived(home: Home, data: Path) -> None:
-    if line := current_line(home):
+def refuse_to_begin_anew(home: Home) -> None:
+    """Nobody begins with an empty database by mistake where there is an archive. Raises `PlatformError`."""
+    data = choose_user(home).folder / "data"
+    if not data.exists() and (line := current_line(home)):
         raise PlatformError(
             f"the database's files are gone from {data}, and {line.folder.parent} has their archive: run"
             f" `yijian restore server`, or remove {backup_file(home)} to begin without any data"
