@@ -13,18 +13,18 @@ from yijian_bench.floor.shape import Shape, read_counters, read_shape
 from yijian_bench.measure import Measurement, measure
 from yijian_bench.platform import ONE_BY_ONE, Bench
 from yijian_bench.reading import measure_reading
-from yijian_bench.report import ONE, TWO, Results
+from yijian_bench.report import BOTH, ONE, TWO, Results
 from yijian_bench.sizes import read_sizes
 from yijian_bench.stored import Template, fill, read_template, readable
 
 NAIVE = 200
 STEADY_RATE = 5.0
 READERS = 50
-SECOND = {"YIJIAN_ROLES": "worker,relay"}
+SECOND = {TWO: "worker", BOTH: "worker,relay"}
 JOINED_SECONDS = 10.0
 # Whoever has left is missed after a session's time-out.
 LEFT_SECONDS = 25.0
-REPLICAS = (ONE, TWO, ONE, TWO, ONE)
+REPLICAS = (ONE, TWO, BOTH, ONE, TWO, BOTH, ONE)
 # Postgres counts what a session did when it has been idle for so long.
 COUNTED_SECONDS = 11.0
 
@@ -117,16 +117,18 @@ async def _naive(bench: Bench, console: Console, *, stored: int) -> Measurement:
 
 
 async def _replicas(bench: Bench, plan: Plan, console: Console, results: Results, *, stored: int) -> None:
-    """One worker and relay of approval, and a second one beside it; in turn, since machines drift."""
+    """One worker and relay of approval; a second worker beside it, then a second relay too. In turn: machines drift."""
     for name in REPLICAS:
         with console.status(name.capitalize()):
-            if name == TWO:
-                await asyncio.to_thread(bench.platform.start_service, "approval", replica=2, settings=SECOND)
+            roles = SECOND.get(name)
+            if roles:
+                settings = {"YIJIAN_ROLES": roles}
+                await asyncio.to_thread(bench.platform.start_service, "approval", replica=2, settings=settings)
                 await asyncio.sleep(JOINED_SECONDS)
             results.add(
                 await measure(bench, name, count=plan.applications, connections=plan.connections, stored=stored)
             )
-            if name == TWO:
+            if roles:
                 await asyncio.to_thread(bench.platform.stop_service, "approval", replica=2)
                 await asyncio.sleep(LEFT_SECONDS)
 

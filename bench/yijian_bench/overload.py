@@ -173,6 +173,7 @@ def show(found: Overload, console: Console) -> None:
         f" arrived for {found.seconds:.0f} s. Answers: p50 {found.p50:.2f} s, p99 {found.p99:.2f} s, longest"
         f" {found.longest:.2f} s. Of {found.accepted:,} accepted ({found.accepted_per_second:.1f} a second)"
         f" {found.completed:,} were granted in full {found.drained_after:.0f} s after the end."
+        f" Refusals that do not say when to come back: {found.without_retry_after:,}."
     )
     answers = Table(title="Answers")
     for title in ("status", "answers"):

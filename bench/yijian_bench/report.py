@@ -3,7 +3,7 @@
 import json
 import os
 import platform as machine
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from statistics import mean
@@ -11,12 +11,15 @@ from statistics import mean
 import psutil
 from rich.console import Console
 from rich.table import Table
+from yijian_contracts.departments import departments
 
 from yijian_bench.measure import Measurement
 from yijian_bench.reading import Reading
 from yijian_bench.sizes import Size
 
-ONE, TWO = "one worker", "two workers"
+PARTS = ("kafka", "postgres", "approval", "departments", "data-exchange", "identity")
+REST = "rating, witness"
+ONE, TWO, BOTH = "one worker", "two workers", "two workers and relays"
 """What replicas are measured under, each several times."""
 
 
@@ -90,20 +93,29 @@ def show(results: Results, console: Console) -> None:
             *(f"{seconds:.3f}" for seconds in (m.p50, m.p95, m.p99, m.accept_p99)),
         )
     console.print(speed)
-    cost = Table(title="CPU milliseconds per application, by process")
-    cost.add_column("process")
-    for m in measurements:
-        cost.add_column(f"{m.name}\n{m.stored:,} stored", justify="right")
-    names = measurements[0].cpu_ms_per_application if measurements else {}
-    for name in names:
-        cost.add_row(name, *(f"{m.cpu_ms_per_application.get(name, 0):.2f}" for m in measurements))
-    cost.add_section()
-    cost.add_row("all", *(f"{sum(m.cpu_ms_per_application.values()):.2f}" for m in measurements))
-    console.print(cost)
+    _show_cost(measurements, console)
     _compare(measurements, console)
     _show_readings(results.readings, console)
     _show_memory(measurements, console)
     _show_sizes(results.sizes, console)
+
+
+def _show_cost(measurements: Sequence[Measurement], console: Console) -> None:
+    """What each took of the processors; departments and the smallest services together, `--json` has each."""
+    table = Table(title="CPU milliseconds per application")
+    for column in ("run", "stored before", *PARTS, REST, "all"):
+        table.add_column(column, justify="right" if column != "run" else "left")
+    for m in measurements:
+        parts = _parts(m.cpu_ms_per_application)
+        table.add_row(m.name, f"{m.stored:,}", *(f"{parts[name]:.1f}" for name in (*PARTS, REST, "all")))
+    console.print(table)
+
+
+def _parts(by_process: Mapping[str, float]) -> dict[str, float]:
+    known = {name: by_process.get(name, 0.0) for name in PARTS}
+    known["departments"] = sum(by_process.get(name, 0.0) for name in departments())
+    whole = sum(by_process.values())
+    return known | {REST: whole - sum(known.values()), "all": whole}
 
 
 def _show_readings(readings: Sequence[Reading], console: Console) -> None:
@@ -151,9 +163,12 @@ def _compare(measurements: Sequence[Measurement], console: Console) -> None:
     if saturated and floor:
         share = saturated.completed_per_second / floor.completed_per_second
         console.print(f"Of the floor, which moves the same rows and records without a meaning: {share:.0%}.")
-    one, two = ([m.completed_per_second for m in measurements if m.name == name] for name in (ONE, TWO))
-    if one and two:
-        console.print(f"Two workers against one, in turn, by their means: {mean(two) / mean(one):.0%}.")
+    one, two, both = ([m.completed_per_second for m in measurements if m.name == name] for name in (ONE, TWO, BOTH))
+    if one and two and both:
+        console.print(
+            f"Against one worker and relay, in turn, by their means: a second worker {mean(two) / mean(one):.0%},"
+            f" a second worker and relay {mean(both) / mean(one):.0%}."
+        )
     if saturated and naive:
         ratio = saturated.completed_per_second / naive.completed_per_second
         console.print(f"Batches against one message at a time, same run: {ratio:.1f} times as many.")

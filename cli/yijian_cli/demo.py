@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 from approval.schemas import ApplicationOut
-from rich.console import Console
 from yijian_contracts.departments import departments
 from yijian_embedded.errors import PlatformError
 from yijian_embedded.platform import Platform
@@ -28,7 +27,6 @@ from yijian_cli.population import Filled, application_of, ensure_population, sta
 
 LIFE_EVENT = "birth"
 TIMELINE = "时间线：谁做了什么"
-WIDTH = 120
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -49,7 +47,7 @@ def demo(
             application = _show(api, filled)
         _tell(api, application)
         if application.outcome == "ALL_GRANTED":
-            close_the_loop(platform, application, filled.account, out=_plain())
+            close_the_loop(platform, application, filled.account, out=console)
         _where_next(platform)
     if application.outcome != "ALL_GRANTED":
         raise PlatformError(f"Not every matter was granted: the reasons are above, the logs in {platform.home.logs}.")
@@ -104,19 +102,13 @@ def _show(api: ApprovalApi, filled: Filled) -> ApplicationOut:
 
 def _tell(api: ApprovalApi, application: ApplicationOut) -> None:
     """What came of it. Without a terminal the timeline was told already, and the table comes now."""
-    out = _plain()
     if not console.is_terminal:
-        out.print(pages.progress_table(application))
-    out.print(f"\n{wording.summary(application)}", style="bold green")
-    out.print(pages.documents(application))
+        console.print(pages.progress_table(application))
+    console.print(f"\n{wording.summary(application)}", style="bold green", highlight=False)
+    console.print(pages.documents(application))
     if console.is_terminal:
-        out.print(pages.timeline(TIMELINE, api.timeline(application.id), application))
-    out.print(pages.disclosures(application, api.form_schema(application.life_event)))
-
-
-def _plain() -> Console:
-    """Where tables go: without a terminal nobody's width is known, so they get one."""
-    return console if console.is_terminal else Console(width=WIDTH, highlight=False)
+        console.print(pages.timeline(TIMELINE, api.timeline(application.id), application))
+    console.print(pages.disclosures(application, api.form_schema(application.life_event)))
 
 
 def _say(text: str, style: str = "") -> None:

@@ -1,6 +1,7 @@
 """How a command says what it found: a table for people, JSON for machines, one sentence when it cannot."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Annotated, Any, ClassVar
@@ -12,8 +13,17 @@ from rich.text import Text
 from typer.core import TyperGroup
 from yijian_embedded.errors import PlatformError
 
-console = Console()
-errors = Console(stderr=True)
+WIDTH = 120
+
+
+def _console(*, stderr: bool) -> Console:
+    """Without a terminal nobody's width is known, so a log gets one that holds a table."""
+    made = Console(stderr=stderr)
+    return made if made.is_terminal or "COLUMNS" in os.environ else Console(stderr=stderr, width=WIDTH)
+
+
+console = _console(stderr=False)
+errors = _console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
 
