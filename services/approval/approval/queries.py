@@ -73,7 +73,11 @@ async def read_disclosures(
 ) -> dict[str, Received]:
     """What each department received, by task key; the latest attempt of each task."""
     ids = {task_id(application, task): task for task in application.tasks if task.requested_at is not None}
-    found = await connection.fetch("SELECT task_id, fields FROM disclosure WHERE task_id = ANY($1)", list(ids))
+    found = await connection.fetch(
+        "SELECT task_id, fields FROM disclosure WHERE application_id = $1 AND task_id = ANY($2)",
+        application.id,
+        list(ids),
+    )
     return {task.key: _received(life_event, task, row["fields"]) for row in found for task in (ids[row["task_id"]],)}
 
 
