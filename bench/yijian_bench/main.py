@@ -1,6 +1,7 @@
 """The whole benchmark: saturation, a steady 5 per second, one message at a time, and what stored rows change."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -12,7 +13,7 @@ from yijian_bench.floor.run import measure_floor
 from yijian_bench.floor.shape import Shape, read_counters, read_shape
 from yijian_bench.measure import Measurement, measure
 from yijian_bench.platform import ONE_BY_ONE, Bench
-from yijian_bench.reading import measure_reading
+from yijian_bench.reading import Reading, measure_reading
 from yijian_bench.report import BOTH, ONE, TWO, Results
 from yijian_bench.sizes import read_sizes
 from yijian_bench.stored import Template, fill, read_template, readable
@@ -58,7 +59,12 @@ class Plan:
 async def run(folder: Path, plan: Plan, console: Console) -> Results:
     """Bring a platform up in `folder`, measure, and take it down. Each figure is told as soon as it is there."""
     bench = Bench(folder, plan.families)
-    results, past = Results(lambda found: console.print(report.line(found))), Stored()
+    results, past = Results(), Stored()
+
+    def note(found: Measurement | Reading) -> None:
+        results.add(found)
+        console.print(report.line(found))
+
     try:
         with console.status("Starting the platform"):
             await asyncio.to_thread(bench.up)
@@ -72,21 +78,22 @@ async def run(folder: Path, plan: Plan, console: Console) -> Results:
                 for reading in await measure_reading(
                     bench, stored=stored, seconds=plan.reading_seconds, families=READERS, many=past.readable
                 ):
-                    results.add(reading)
+                    note(reading)
             before = await read_counters(bench)
-            results.add(await _saturation(bench, plan, stored, console))
+            note(await _saturation(bench, plan, stored, console))
             shape = None
             if plan.floor and stored == plan.stored[0]:
                 # Of the saturation alone: at five a second offsets and leases move once for nearly each record.
                 await asyncio.sleep(COUNTED_SECONDS)
                 shape = await read_shape(bench, before, plan.applications)
-            results.add(await _steady(bench, plan, stored, console))
+            note(await _steady(bench, plan, stored, console))
             if plan.replicas and stored == plan.stored[0]:
-                await _replicas(bench, plan, console, results, stored=stored)
+                async for replicated in _replicas(bench, plan, console, stored=stored):
+                    note(replicated)
             if shape is not None:
-                results.add(await _floor(bench, plan, shape, console))
+                note(await _floor(bench, plan, shape, console))
             if plan.naive and stored == plan.stored[0]:
-                results.add(await _naive(bench, console, stored=stored))
+                note(await _naive(bench, console, stored=stored))
         results.sizes += await read_sizes(bench)
     finally:
         with console.status("Stopping the platform"):
@@ -116,7 +123,7 @@ async def _naive(bench: Bench, console: Console, *, stored: int) -> Measurement:
         return naive
 
 
-async def _replicas(bench: Bench, plan: Plan, console: Console, results: Results, *, stored: int) -> None:
+async def _replicas(bench: Bench, plan: Plan, console: Console, *, stored: int) -> AsyncIterator[Measurement]:
     """One worker and relay of approval; a second worker beside it, then a second relay too. In turn: machines drift."""
     for name in REPLICAS:
         with console.status(name.capitalize()):
@@ -125,9 +132,7 @@ async def _replicas(bench: Bench, plan: Plan, console: Console, results: Results
                 settings = {"YIJIAN_ROLES": roles}
                 await asyncio.to_thread(bench.platform.start_service, "approval", replica=2, settings=settings)
                 await asyncio.sleep(JOINED_SECONDS)
-            results.add(
-                await measure(bench, name, count=plan.applications, connections=plan.connections, stored=stored)
-            )
+            yield await measure(bench, name, count=plan.applications, connections=plan.connections, stored=stored)
             if roles:
                 await asyncio.to_thread(bench.platform.stop_service, "approval", replica=2)
                 await asyncio.sleep(LEFT_SECONDS)

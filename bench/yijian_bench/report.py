@@ -3,7 +3,7 @@
 import json
 import os
 import platform as machine
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from statistics import mean
@@ -25,9 +25,8 @@ ONE, TWO, BOTH = "one worker", "two workers", "two workers and relays"
 
 @dataclass(slots=True)
 class Results:
-    """All that one run found out; `sizes` are those at its end. What is added is told at once: a run may take hours."""
+    """All that one run found out; `sizes` are those at its end."""
 
-    tell: Callable[[Measurement | Reading], None]
     measurements: list[Measurement] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     sizes: list[Size] = field(default_factory=list)
@@ -37,13 +36,11 @@ class Results:
             self.readings.append(found)
         else:
             self.measurements.append(found)
-        self.tell(found)
 
 
 def as_json(results: Results) -> str:
     """Everything measured, with the machine it was measured on."""
-    found = {name: [asdict(each) for each in getattr(results, name)] for name in ("measurements", "readings", "sizes")}
-    return json.dumps({"machine": _machine(), **found}, indent=2)
+    return json.dumps({"machine": _machine(), **asdict(results)}, indent=2)
 
 
 def line(found: Measurement | Reading) -> str:

@@ -143,6 +143,15 @@ def test_letters_of_one_cause_are_discarded_together():
     assert call_json("dead-letters", "list", "health") == []
 
 
+@pytest.mark.usefixtures("letters")
+def test_when_one_letter_is_not_there_none_is_discarded():
+    result = call("dead-letters", "discard", "health", "1", "9", "--reason", "x")
+
+    assert "health has no dead letter 9" in result.stderr
+    assert [letter["state"] for letter in call_json("dead-letters", "list", "health")] == ["DEAD", "DEAD"]
+    assert actions() == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -177,25 +178,32 @@ def discard(
 ) -> None:
     """Give dead letters up for good."""
     why, who = checked_reason(reason), by or login_name()
-    discarded = []
-    for letter_id in letter_ids:
-        letter = asyncio.run(_discard(service, Decision(letter_id, why, who)))
-        discarded.append(letter_json(letter))
-        if not as_json:
-            console.print(f"Dead letter {letter.id} of {service} is discarded.", markup=False, highlight=False)
+    discarded = asyncio.run(
+        _discard(service, [Decision(letter_id, why, who) for letter_id in dict.fromkeys(letter_ids)])
+    )
     if as_json:
-        print_json(discarded)
+        print_json([letter_json(letter) for letter in discarded])
+        return
+    for letter in discarded:
+        console.print(f"Dead letter {letter.id} of {service} is discarded.", markup=False, highlight=False)
 
 
-async def _discard(service: str, decision: Decision) -> DeadLetter:
+async def _discard(service: str, decisions: Sequence[Decision]) -> list[DeadLetter]:
+    """None of them, when one cannot be."""
     async with open_store(store_address(service)) as opened:
-        letter = await _get_open(opened.store, service, decision.letter)
-        async with opened.store.transaction() as tx:
-            what = "discarded this dead letter"
-            await record_action(tx, "discard", str(letter.id), what=what, reason=decision.reason, by=decision.by)
-        if not await opened.store.discard(letter.id, note=f"{decision.reason} ({decision.by})"):
-            raise PlatformError(f"Dead letter {letter.id} was settled by somebody else meanwhile.")
-        return await _get(opened.store, service, letter.id)
+        store = opened.store
+        for decision in decisions:
+            await _get_open(store, service, decision.letter)
+        return [await _give_up(store, service, decision) for decision in decisions]
+
+
+async def _give_up(store: Store[Any], service: str, decision: Decision) -> DeadLetter:
+    letter, what = decision.letter, "discarded this dead letter"
+    async with store.transaction() as tx:
+        await record_action(tx, "discard", str(letter), what=what, reason=decision.reason, by=decision.by)
+    if not await store.discard(letter, note=f"{decision.reason} ({decision.by})"):
+        raise PlatformError(f"Dead letter {letter} was settled by somebody else meanwhile.")
+    return await _get(store, service, letter)
 
 
 async def _get(store: Store[Any], service: str, letter_id: int) -> DeadLetter:

@@ -182,3 +182,14 @@ def test_keys_are_put_by_apart_from_what_they_open(server: Server, tmp_path: Pat
     assert put_keys_back(server.home, safe) == ["secrets.json"]
     assert server.home.secrets.read_text() == secret
     assert put_keys_back(server.home, safe) == []
+
+
+def test_what_is_refused_leaves_no_kafka_running_that_a_restore_would_refuse_in_turn(tmp_path: Path):
+    platform = Platform(tmp_path / "home")
+    begin_line(platform.home, tmp_path / "archive")
+    try:
+        with pytest.raises(PlatformError, match="yijian restore server"):
+            platform.up()
+        assert platform.process("kafka") is None
+    finally:
+        platform.clean()
