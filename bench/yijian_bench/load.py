@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from uuid import uuid4
 
 import uvloop
@@ -24,7 +25,10 @@ from yijian_bench.http_client import Connection
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to submit: families `first` to `first + count - 1`; `tokens` and `authorisations` in the same order."""
+    """What to submit: families `first` to `first + count - 1`; `tokens` and `authorisations` in the same order.
+
+    `today` is the day, YYYY-MM-DD, of which the bureaus' records of these families are.
+    """
 
     url: str
     first: int
@@ -33,12 +37,14 @@ class Order:
     authorisations: list[str]
     connections: int
     rate: float | None
+    today: str
 
 
 def requests(order: Order) -> Iterator[tuple[bytes, dict[str, str]]]:
     """Body and headers of each application."""
+    today = date.fromisoformat(order.today)
     for offset, (token, word) in enumerate(zip(order.tokens, order.authorisations, strict=True)):
-        form = form_of(family(order.first + offset))
+        form = form_of(family(order.first + offset, today=today))
         application = {"life_event": "birth", "form": form, "authorisations": [word]}
         body = json.dumps(application, ensure_ascii=False).encode()
         yield body, {"Authorization": f"Bearer {token}", "Idempotency-Key": uuid4().hex}

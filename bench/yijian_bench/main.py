@@ -1,7 +1,7 @@
 """The whole benchmark: saturation, a steady 5 per second, one message at a time, and what stored rows change."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -14,11 +14,11 @@ from yijian_bench.floor.shape import Shape, read_counters, read_shape
 from yijian_bench.measure import Measurement, measure
 from yijian_bench.platform import ONE_BY_ONE, Bench
 from yijian_bench.reading import Reading, measure_reading
-from yijian_bench.report import BOTH, ONE, TWO, Results
+from yijian_bench.report import BOTH, NAIVE, ONE, SATURATION, STEADY, TWO, Results
 from yijian_bench.sizes import read_sizes
 from yijian_bench.stored import Template, fill, read_template, readable
 
-NAIVE = 200
+NAIVE_APPLICATIONS = 200
 STEADY_RATE = 5.0
 READERS = 50
 SECOND = {TWO: "worker", BOTH: "worker,relay"}
@@ -34,11 +34,13 @@ COUNTED_SECONDS = 11.0
 class Plan:
     """How much to measure. `stored` are the sizes at which saturation and latency are measured.
 
+    Saturation is measured `saturations` times at each size: single runs scatter by more than what is looked for.
     `warm_up` are the applications before: the broker goes on compiling itself for many hundred of them, and the floor,
     which is measured last, finds it compiled.
     """
 
     applications: int = 2000
+    saturations: int = 3
     warm_up: int = 1000
     steady_seconds: int = 30
     reading_seconds: int = 15
@@ -51,20 +53,16 @@ class Plan:
     @property
     def families(self) -> int:
         """How many families all runs together need."""
-        each = self.applications + round(self.steady_seconds * STEADY_RATE)
-        further = (NAIVE if self.naive else 0) + (len(REPLICAS) * self.applications if self.replicas else 0)
-        return len(self.stored) * (self.warm_up + each) + further
+        each = self.saturations * self.applications + round(self.steady_seconds * STEADY_RATE)
+        naive = NAIVE_APPLICATIONS if self.naive else 0
+        replicas = len(REPLICAS) * self.applications if self.replicas else 0
+        return len(self.stored) * (self.warm_up + each) + naive + replicas
 
 
 async def run(folder: Path, plan: Plan, console: Console) -> Results:
     """Bring a platform up in `folder`, measure, and take it down. Each figure is told as soon as it is there."""
     bench = Bench(folder, plan.families)
     results, past = Results(), Stored()
-
-    def note(found: Measurement | Reading) -> None:
-        results.add(found)
-        console.print(report.line(found))
-
     try:
         with console.status("Starting the platform"):
             await asyncio.to_thread(bench.up)
@@ -72,28 +70,9 @@ async def run(folder: Path, plan: Plan, console: Console) -> Results:
             if stored:
                 with console.status(f"Storing {stored:,} applications"):
                     await _store(bench, past, stored)
-            with console.status("Warming up"):
-                await measure(bench, "warm-up", count=plan.warm_up, connections=plan.connections)
-            with console.status(f"Reading, {stored:,} stored"):
-                for reading in await measure_reading(
-                    bench, stored=stored, seconds=plan.reading_seconds, families=READERS, many=past.readable
-                ):
-                    note(reading)
-            before = await read_counters(bench)
-            note(await _saturation(bench, plan, stored, console))
-            shape = None
-            if plan.floor and stored == plan.stored[0]:
-                # Of the saturation alone: at five a second offsets and leases move once for nearly each record.
-                await asyncio.sleep(COUNTED_SECONDS)
-                shape = await read_shape(bench, before, plan.applications)
-            note(await _steady(bench, plan, stored, console))
-            if plan.replicas and stored == plan.stored[0]:
-                async for replicated in _replicas(bench, plan, console, stored=stored):
-                    note(replicated)
-            if shape is not None:
-                note(await _floor(bench, plan, shape, console))
-            if plan.naive and stored == plan.stored[0]:
-                note(await _naive(bench, console, stored=stored))
+            async for found in _measure_all(bench, plan, past.readable, console, stored=stored):
+                results.add(found)
+                console.print(report.line(found))
         results.sizes += await read_sizes(bench)
     finally:
         with console.status("Stopping the platform"):
@@ -101,15 +80,46 @@ async def run(folder: Path, plan: Plan, console: Console) -> Results:
     return results
 
 
+async def _measure_all(
+    bench: Bench, plan: Plan, many: Sequence[UUID], console: Console, *, stored: int
+) -> AsyncIterator[Measurement | Reading]:
+    """Everything at one size; what is compared with something else than a size only at the first."""
+    first = stored == plan.stored[0]
+    with console.status("Warming up"):
+        await measure(bench, "warm-up", count=plan.warm_up, connections=plan.connections)
+    with console.status(f"Reading, {stored:,} stored"):
+        readings = await measure_reading(
+            bench, stored=stored, seconds=plan.reading_seconds, families=READERS, many=many
+        )
+    for reading in readings:
+        yield reading
+    before = await read_counters(bench)
+    for _ in range(plan.saturations):
+        yield await _saturation(bench, plan, stored, console)
+    shape = None
+    if plan.floor and first:
+        # Of the saturation alone: at five a second offsets and leases move once for nearly each record.
+        await asyncio.sleep(COUNTED_SECONDS)
+        shape = await read_shape(bench, before, plan.saturations * plan.applications)
+    yield await _steady(bench, plan, stored, console)
+    if plan.replicas and first:
+        async for replicated in _replicas(bench, plan, console, stored=stored):
+            yield replicated
+    if shape is not None:
+        yield await _floor(bench, plan, shape, console)
+    if plan.naive and first:
+        yield await _naive(bench, console, stored=stored)
+
+
 async def _saturation(bench: Bench, plan: Plan, stored: int, console: Console) -> Measurement:
     with console.status(f"Saturation, {stored:,} stored"):
-        return await measure(bench, "saturation", count=plan.applications, connections=plan.connections, stored=stored)
+        return await measure(bench, SATURATION, count=plan.applications, connections=plan.connections, stored=stored)
 
 
 async def _steady(bench: Bench, plan: Plan, stored: int, console: Console) -> Measurement:
-    with console.status(f"{STEADY_RATE:.0f} per second, {stored:,} stored"):
+    with console.status(f"{STEADY.capitalize()}, {stored:,} stored"):
         count = round(plan.steady_seconds * STEADY_RATE)
-        return await measure(bench, "steady 5/s", count=count, connections=8, rate=STEADY_RATE, stored=stored)
+        return await measure(bench, STEADY, count=count, connections=8, rate=STEADY_RATE, stored=stored)
 
 
 async def _naive(bench: Bench, console: Console, *, stored: int) -> Measurement:
@@ -117,7 +127,7 @@ async def _naive(bench: Bench, console: Console, *, stored: int) -> Measurement:
     with console.status("One message at a time"):
         await asyncio.to_thread(bench.stop_services)
         await asyncio.to_thread(bench.start_services, ONE_BY_ONE)
-        naive = await measure(bench, "naive", count=NAIVE, connections=8, stored=stored)
+        naive = await measure(bench, NAIVE, count=NAIVE_APPLICATIONS, connections=8, stored=stored)
         await asyncio.to_thread(bench.stop_services)
         await asyncio.to_thread(bench.start_services, {})
         return naive

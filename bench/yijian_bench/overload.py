@@ -99,6 +99,7 @@ async def press(bench: Bench, plan: Plan, saturation: float) -> Overload:
         seconds=plan.seconds,
         first=first,
         last=first + plan.pressing_families - 1,
+        today=bench.today.isoformat(),
     )
     samples: list[Mapping[str, float]] = []
     sampling = asyncio.create_task(_sample(bench, samples))

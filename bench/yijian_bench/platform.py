@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import psutil
 from yijian_embedded.platform import Platform
 from yijian_embedded.topology import SERVICES
+from yijian_examples.population import SHANGHAI
 from yijian_examples.records import write_records
 
 from yijian_bench.http_client import Connection
@@ -30,12 +31,14 @@ class Bench:
         self.platform = Platform(folder)
         self._families = FIRST_FAMILY + families - 1
         self._next_family = FIRST_FAMILY
+        # Forms go on being of the day of the records, though it may end while they are handed in.
+        self.today = datetime.now(SHANGHAI).date()
 
     def up(self) -> None:
         """Start from nothing, with what every bureau holds about the families."""
         self.platform.clean()
         self.platform.home.records.mkdir(parents=True, exist_ok=True)
-        write_records(self.platform.home.records, families=self._families, today=datetime.now(UTC).date())
+        write_records(self.platform.home.records, families=self._families, today=self.today)
         self.platform.up(services=False)
         self.start_services({})
 
@@ -115,6 +118,7 @@ class Bench:
             "authorisations": words,
             "connections": connections,
             "rate": rate,
+            "today": self.today.isoformat(),
         }
         done = subprocess.run(
             [sys.executable, "-m", "yijian_bench.load"],

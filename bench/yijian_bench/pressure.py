@@ -35,6 +35,7 @@ class Pressure:
     seconds: float
     first: int
     last: int
+    today: str
 
 
 class Arrivals:
@@ -71,7 +72,16 @@ class Arrivals:
             mother, father = f"mother-{number:06}", f"father-{number:06}"
             token = await _signed(identity, "/dev/token", account=mother, audience="approval")
             word = await _signed(identity, "/dev/authorisation", account=father, actor=mother, life_event="birth")
-            order = Order("", number, 1, [token["access_token"]], [word["authorisation"]], connections=0, rate=None)
+            order = Order(
+                url="",
+                first=number,
+                count=1,
+                tokens=[token["access_token"]],
+                authorisations=[word["authorisation"]],
+                connections=0,
+                rate=None,
+                today=self._order.today,
+            )
             self._waiting.extend(requests(order))
             while len(self._waiting) >= STOCK:  # noqa: ASYNC110 - the queue is others' too
                 await asyncio.sleep(LOOK_SECONDS)

@@ -19,6 +19,7 @@ from yijian_bench.sizes import Size
 
 PARTS = ("kafka", "postgres", "approval", "departments", "data-exchange", "identity")
 REST = "rating, witness"
+SATURATION, STEADY, FLOOR, NAIVE = "saturation", "steady 5/s", "floor", "naive"
 ONE, TWO, BOTH = "one worker", "two workers", "two workers and relays"
 """What replicas are measured under, each several times."""
 
@@ -100,7 +101,7 @@ def show(results: Results, console: Console) -> None:
 def _show_cost(measurements: Sequence[Measurement], console: Console) -> None:
     """What each took of the processors; departments and the smallest services together, `--json` has each."""
     table = Table(title="CPU milliseconds per application")
-    for column in ("run", "stored before", *PARTS, REST, "all"):
+    for column in ("run", "stored", *PARTS, REST, "all"):
         table.add_column(column, justify="right" if column != "run" else "left")
     for m in measurements:
         parts = _parts(m.cpu_ms_per_application)
@@ -128,13 +129,13 @@ def _show_readings(readings: Sequence[Reading], console: Console) -> None:
 
 def _show_memory(measurements: Sequence[Measurement], console: Console) -> None:
     """What each process holds after the load, at each size."""
-    saturated = [m for m in measurements if m.name == "saturation"]
-    table = Table(title="Resident memory after saturation, MB")
+    after = {m.stored: m.memory_mb for m in measurements if m.name == SATURATION}
+    table = Table(title="Resident memory after the last saturation, MB")
     table.add_column("process")
-    for m in saturated:
-        table.add_column(f"{m.stored:,} stored", justify="right")
-    for name in saturated[0].memory_mb if saturated else ():
-        table.add_row(name, *(f"{m.memory_mb.get(name, 0):.0f}" for m in saturated))
+    for stored in after:
+        table.add_column(f"{stored:,} stored", justify="right")
+    for name in sorted({name for memory in after.values() for name in memory}):
+        table.add_row(name, *(f"{memory.get(name, 0):.0f}" for memory in after.values()))
     console.print(table)
 
 
@@ -154,18 +155,36 @@ def _show_sizes(sizes: Sequence[Size], console: Console) -> None:
 
 
 def _compare(measurements: Sequence[Measurement], console: Console) -> None:
-    saturated, floor, naive = (
-        next((m for m in measurements if m.name == name), None) for name in ("saturation", "floor", "naive")
-    )
+    """What the figures are of each other, by the means of runs under one name."""
+    if not measurements:
+        return
+    sizes = list(dict.fromkeys(m.stored for m in measurements if m.name == SATURATION))
+    first, *later = sizes or [0]
+    saturated = _mean(measurements, SATURATION, first)
+    floor, naive, one, two, both = (_mean(measurements, name) for name in (FLOOR, NAIVE, ONE, TWO, BOTH))
     if saturated and floor:
-        share = saturated.completed_per_second / floor.completed_per_second
-        console.print(f"Of the floor, which moves the same rows and records without a meaning: {share:.0%}.")
-    one, two, both = ([m.completed_per_second for m in measurements if m.name == name] for name in (ONE, TWO, BOTH))
+        console.print(f"Of the floor, the same rows and records without a meaning: {saturated / floor:.0%}.")
     if one and two and both:
         console.print(
-            f"Against one worker and relay, in turn, by their means: a second worker {mean(two) / mean(one):.0%},"
-            f" a second worker and relay {mean(both) / mean(one):.0%}."
+            f"Against one worker and relay, in turn: a second worker {two / one:.0%},"
+            f" a second worker and relay {both / one:.0%}."
         )
     if saturated and naive:
-        ratio = saturated.completed_per_second / naive.completed_per_second
-        console.print(f"Batches against one message at a time, same run: {ratio:.1f} times as many.")
+        console.print(f"Batches against one message at a time: {saturated / naive:.1f} times as many.")
+    for stored in later:
+        longer = (
+            f"{_mean(measurements, name, stored, of='p95') / _mean(measurements, name, first, of='p95'):.2f} at {name}"
+            for name in (SATURATION, STEADY)
+        )
+        console.print(
+            f"With {stored:,} stored against {first:,}: the throughput times"
+            f" {_mean(measurements, SATURATION, stored) / saturated:.2f}, p95 times {' and '.join(longer)}."
+        )
+
+
+def _mean(
+    measurements: Sequence[Measurement], name: str, stored: int | None = None, *, of: str = "completed_per_second"
+) -> float:
+    """The mean over the runs under this name, with so many stored if that is given; 0 where there was none."""
+    found = [getattr(m, of) for m in measurements if m.name == name and stored in (None, m.stored)]
+    return mean(found) if found else 0.0

@@ -13,7 +13,7 @@ from yijian_embedded.home import CHECKOUT
 from yijian_cli.output import AsJson, console, errors, print_json
 
 app = typer.Typer()
-QUICK = Plan(applications=500, warm_up=200, steady_seconds=15, stored=(0,), replicas=False)
+QUICK = Plan(applications=500, saturations=1, warm_up=200, steady_seconds=15, stored=(0,), replicas=False)
 HOME = CHECKOUT / ".yijian" / "bench"
 
 
