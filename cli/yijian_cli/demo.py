@@ -47,7 +47,7 @@ def demo(
             application = _show(api, filled)
         _tell(api, application)
         if application.outcome == "ALL_GRANTED":
-            close_the_loop(platform, application, filled.account, out=console)
+            close_the_loop(platform, application, filled.account)
         _where_next(platform)
     if application.outcome != "ALL_GRANTED":
         raise PlatformError(f"Not every matter was granted: the reasons are above, the logs in {platform.home.logs}.")
