@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -31,24 +32,31 @@ class Bench:
         self.platform = Platform(folder)
         self._families = FIRST_FAMILY + families - 1
         self._next_family = FIRST_FAMILY
+        self._turn = threading.Lock()
+        self._over = False
         # Forms go on being of the day of the records, though it may end while they are handed in.
         self.today = datetime.now(SHANGHAI).date()
 
     def up(self) -> None:
         """Start from nothing, with what every bureau holds about the families."""
-        self.platform.clean()
-        self.platform.home.records.mkdir(parents=True, exist_ok=True)
-        write_records(self.platform.home.records, families=self._families, today=self.today)
-        self.platform.up(services=False)
+        with self._turn:
+            self.platform.clean()
+            self.platform.home.records.mkdir(parents=True, exist_ok=True)
+            write_records(self.platform.home.records, families=self._families, today=self.today)
+            self.platform.up(services=False)
         self.start_services({})
 
     def down(self) -> None:
-        """Stop everything and leave nothing behind."""
-        self.platform.clean()
+        """Stop everything and leave nothing behind; a start that is still under way elsewhere starts nothing more."""
+        self._over = True
+        with self._turn:
+            self.platform.clean()
 
     def start_services(self, settings: Mapping[str, str]) -> None:
         for service in SERVICES:
-            self.platform.start_service(service.name, settings=settings)
+            with self._turn:
+                if not self._over:
+                    self.platform.start_service(service.name, settings=settings)
 
     def stop_services(self) -> None:
         for service in SERVICES:

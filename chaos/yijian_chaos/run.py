@@ -4,7 +4,6 @@ up → warm up → clients ∥ nemesis ∥ samples → heal → every key decide
 """
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import uvloop
+from yijian_embedded import stopping
 from yijian_embedded.home import CHECKOUT
 from yijian_examples.population import family
 
@@ -67,18 +67,7 @@ class Result:
 
 def run_until_stopped(order: Order, tell: Callable[[str], None]) -> Result | None:
     """Run to the end, or until somebody asks to stop (SIGINT, SIGTERM): then None, and everything is stopped too."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            return runner.run(_stoppable(order, tell))
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            return None
-
-
-async def _stoppable(order: Order, tell: Callable[[str], None]) -> Result:
-    work = asyncio.create_task(run(order, tell))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
-    return await work
+    return stopping.run_until_stopped(run(order, tell), loop_factory=uvloop.new_event_loop)
 
 
 async def run(order: Order, tell: Callable[[str], None]) -> Result:

@@ -1,6 +1,5 @@
 """`yijian bench`: measure the whole pipeline on this machine."""
 
-import asyncio
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +8,9 @@ import typer
 from yijian_bench import overload as pressing
 from yijian_bench.main import Plan, run, show_or_dump
 from yijian_embedded.home import CHECKOUT
+from yijian_embedded.stopping import run_until_stopped
 
-from yijian_cli.output import AsJson, console, errors, print_json
+from yijian_cli.output import AsJson, console, errors, print_json, stopped
 
 app = typer.Typer()
 QUICK = Plan(applications=500, saturations=1, warm_up=200, steady_seconds=15, stored=(0,), replicas=False)
@@ -43,12 +43,16 @@ def bench(
     plan = QUICK if quick else Plan(applications=applications, stored=_sizes(stored))
     plan = replace(plan, floor=floor)
     # Progress goes to stderr, so that --json leaves nothing but JSON on stdout.
-    results = asyncio.run(run(folder, plan, errors))
+    results = run_until_stopped(run(folder, plan, errors))
+    if results is None:
+        raise stopped()
     show_or_dump(results, console, as_json=as_json)
 
 
 def _overload(folder: Path, seconds: int, *, as_json: bool) -> None:
-    found = asyncio.run(pressing.run(folder, pressing.Plan(seconds=seconds), errors))
+    found = run_until_stopped(pressing.run(folder, pressing.Plan(seconds=seconds), errors))
+    if found is None:
+        raise stopped()
     if as_json:
         print_json(asdict(found))
     else:

@@ -13,10 +13,9 @@ from yijian_chaos.run import CHAOS, Order, Result, run_until_stopped
 from yijian_chaos.stage import StageError
 from yijian_embedded.errors import PlatformError
 
-from yijian_cli.output import AsJson, console, errors, print_json
+from yijian_cli.output import AsJson, console, errors, print_json, stopped
 
 app = typer.Typer()
-INTERRUPTED = 130
 
 
 @app.command()
@@ -50,8 +49,7 @@ def chaos(  # noqa: PLR0913 - each is an option of the command
         chosen = chosen.without_faults()
     result = _run(replace(order, profile=chosen))
     if result is None:
-        errors.print("Stopped; nothing is left running.")
-        raise typer.Exit(INTERRUPTED)
+        raise stopped()
     report.write(result)
     if as_json:
         print_json(report.as_dict(result))

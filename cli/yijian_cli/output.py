@@ -25,6 +25,8 @@ def _console(*, stderr: bool) -> Console:
 console = _console(stderr=False)
 errors = _console(stderr=True)
 
+INTERRUPTED = 130
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
 
 
@@ -61,6 +63,12 @@ def _alone(function: Callable[..., None]) -> typer.Typer:
     app = typer.Typer(add_completion=False)
     app.command()(function)
     return app
+
+
+def stopped() -> typer.Exit:
+    """How a command ends that somebody asked to stop, when all that it had started is gone."""
+    errors.print("Stopped; nothing is left running.")
+    return typer.Exit(INTERRUPTED)
 
 
 def print_json(value: object) -> None:
