@@ -19,6 +19,7 @@ from yijian_chaos.checker.snapshot import (
     Application,
     Committed,
     Leaf,
+    Members,
     Note,
     Outgoing,
     Partition,
@@ -200,6 +201,7 @@ class World:
                     end = self._ends[topic, number]
                     self.tables["stored"].append(Stored(consumer.store, consumer.group, topic, number, end))
                     self.tables["committed"].append(Committed(consumer.group, topic, number, end))
+        self.tables["members"] += [Members(consumer.group, 1, 1) for consumer in facts.CONSUMERS]
         for code in facts.DEPARTMENTS:
             refused = tuple(sorted(facts.WRITERS.keys() - own_topics(code)))
             self.tables["probes"].append(Probe(principal_of(code), tuple(sorted(own_topics(code))), (), refused))

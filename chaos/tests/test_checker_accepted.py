@@ -106,6 +106,17 @@ def operations(world: World, kind: str) -> set[int]:
     return {line["op"] for line in world.history if line.get("kind") == kind}
 
 
+def withdraw_what_nobody_took_back(world: World) -> None:
+    """Everything fits the end, but that nobody asked for it."""
+    ops = {line["op"] for line in world.history if line.get("kind") == "withdraw"}
+    world.history = [line for line in world.history if line["op"] not in ops]
+
+
+def end_a_consent_that_nobody_took_back(world: World) -> None:
+    ops = {line["op"] for line in world.history if line.get("kind") == "consent-withdraw"}
+    world.history = [line for line in world.history if line["op"] not in ops]
+
+
 BREAKINGS: tuple[Breaking, ...] = (
     Breaking("I1", lose_an_application, also=frozenset({"I4", "I7"})),
     Breaking("I1", forget_an_answer),
@@ -121,6 +132,8 @@ BREAKINGS: tuple[Breaking, ...] = (
     Breaking("I2", take_an_end_back),
     Breaking("I2", not_know_an_accepted_application),
     Breaking("I2", correct_more_often_than_asked),
+    Breaking("I2", withdraw_what_nobody_took_back),
+    Breaking("I2", end_a_consent_that_nobody_took_back),
 )
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from yijian_chaos.checker import check
 
 from .breaking import Breaking, assert_found
 from .checked_world import World
@@ -107,3 +108,13 @@ BREAKINGS: tuple[Breaking, ...] = (
 @pytest.mark.parametrize("breaking", BREAKINGS, ids=str)
 def test_what_is_broken_is_found_by_its_name(breaking: Breaking, world: World, tmp_path: Path):
     assert_found(breaking, world, tmp_path)
+
+
+def test_where_nothing_stands_in_the_way_everything_is_granted(world: World, tmp_path: Path):
+    """A birth that a department refused is a right end in a city, and none in a run in which all of them are fine."""
+    refused = world.find("applications", outcome="PARTLY")
+    folder, snapshot = world.write(tmp_path), world.snapshot()
+
+    assert check(folder, snapshot, may_be_empty=()).ok
+    verdict = check(folder, snapshot, may_be_empty=(), all_fine=True)
+    assert {violation.where["application"] for violation in verdict.violations} == {refused.id}

@@ -92,6 +92,19 @@ def cover_twice(world: World) -> None:
     world.change("records", records[1], said=(*records[1].said, records[0].said[3]))
 
 
+def cover_what_is_not_signed_yet(world: World) -> None:
+    """The first checkpoint names a leaf that came behind its tree, the last one names one less."""
+    early, late = (world.every("records", kind=facts.CHECKPOINT_SIGNED)[place] for place in (0, -1))
+    moved = late.said[-1]
+    world.change("records", early, said=(*early.said, moved))
+    world.change("records", late, said=late.said[:-1])
+
+
+def say_two_things_of_a_checkpoint(world: World) -> None:
+    record = world.find("records", kind=facts.CHECKPOINT_SIGNED)
+    world.repeat(record, said=record.said[:-1])
+
+
 BREAKINGS: tuple[Breaking, ...] = (
     Breaking("I7", edit_a_leaf),
     Breaking("I7", edit_the_details_of_a_leaf),
@@ -109,6 +122,8 @@ BREAKINGS: tuple[Breaking, ...] = (
     Breaking("I7", wait_to_be_covered),
     Breaking("I7", keep_no_details),
     Breaking("I7", cover_twice),
+    Breaking("I7", cover_what_is_not_signed_yet),
+    Breaking("I7", say_two_things_of_a_checkpoint),
 )
 
 

@@ -1,5 +1,6 @@
 """I5 and I6: what was committed was said, nothing else, in its order."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from yijian_chaos.checker import facts
 from yijian_chaos.checker.snapshot import Incident, Letter, Parked, Unsent
 
 from .breaking import Breaking, assert_found
-from .checked_world import World
+from .checked_world import PARTITIONS, READ_AT, World
 
 
 def first(world: World):
@@ -73,6 +74,20 @@ def not_tell_the_last_version(world: World) -> None:
     world.change("records", hint, said=(first(world).id, str(first(world).version - 1)))
 
 
+def put_a_key_on_two_partitions(world: World) -> None:
+    """Another partitioner wrote this one: each half is in order, and together they have none."""
+    record = world.every("records", kind=facts.PROGRESSED, key=first(world).id)[-1]
+    elsewhere = (record.partition + 1) % PARTITIONS
+    world.repeat(replace(record, partition=elsewhere))
+
+
+def say_nothing_under_a_clock_that_is_ahead(world: World) -> None:
+    """A row of tomorrow is no row that came while the topics were read."""
+    row = world.find("outbox", kind=facts.SUBMITTED)
+    world.change("outbox", row, at=READ_AT + 86_400)
+    world.drop("records", world.find("records", event=row.event))
+
+
 BREAKINGS: tuple[Breaking, ...] = (
     Breaking("I5", leave_a_row_unsent),
     Breaking("I5", set_a_key_aside),
@@ -81,7 +96,9 @@ BREAKINGS: tuple[Breaking, ...] = (
     Breaking("I5", say_what_was_never_committed),
     Breaking("I5", say_it_under_another_key),
     Breaking("I5", speak_for_somebody_else),
+    Breaking("I5", say_nothing_under_a_clock_that_is_ahead),
     Breaking("I6", change_the_order),
+    Breaking("I6", put_a_key_on_two_partitions),
     Breaking("I6", let_versions_go_back),
     Breaking("I6", not_tell_the_last_version),
 )

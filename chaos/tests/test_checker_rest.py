@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from yijian_chaos.checker.snapshot import Incident, Leak, LetIn, Letter, Stored
+from yijian_chaos.checker.snapshot import Incident, Leak, Letter, Stored
 
 from .breaking import Breaking, assert_found
 from .checked_world import MB, World
@@ -33,6 +33,12 @@ def never_read_a_partition(world: World) -> None:
 
 def store_offsets_for_nobody(world: World) -> None:
     world.tables["stored"].append(Stored("approval", "approval.strange", "approval.documents", 0, 0))
+
+
+def leave_a_group(world: World) -> None:
+    """Its twin reads on alone."""
+    group = world.find("members", group="approval.results")
+    world.change("members", group, running=2)
 
 
 def grow(world: World) -> None:
@@ -70,10 +76,6 @@ def not_refuse(world: World) -> None:
     world.change("probes", probe, refused=probe.refused[1:])
 
 
-def let_a_department_in(world: World) -> None:
-    world.tables["let_in"].append(LetIn("department.health", "department.taxation.tasks", 12))
-
-
 def write_no_refusal_down(world: World) -> None:
     world.rest["refusals_logged"] = 0
 
@@ -85,6 +87,14 @@ def bury_without_an_incident(world: World) -> None:
 def close_an_incident_too_early(world: World) -> None:
     bury_without_an_incident(world)
     world.tables["incidents"].append(Incident("health", "dead-letter", "5", open=False))
+
+
+def bury_what_can_be_handled(world: World) -> None:
+    """With an incident and all: only that the record is one of the platform's own gives it away."""
+    record = world.find("records", topic="approval.applications")
+    place = (record.topic, record.partition, record.offset)
+    world.tables["letters"].append(Letter("rating", 5, "RECORD", "rating.events", *place, "DEAD"))
+    world.tables["incidents"].append(Incident("rating", "dead-letter", "5", open=True))
 
 
 def swallow_poison(world: World) -> None:
@@ -108,6 +118,7 @@ BREAKINGS: tuple[Breaking, ...] = (
     Breaking("I8", commit_more_than_is_stored),
     Breaking("I8", never_read_a_partition),
     Breaking("I8", store_offsets_for_nobody),
+    Breaking("I8", leave_a_group),
     Breaking("I9", grow),
     Breaking("I9", leak_files),
     Breaking("I9", sit_idle_in_a_transaction),
@@ -115,9 +126,9 @@ BREAKINGS: tuple[Breaking, ...] = (
     Breaking("I10", show_a_department_too_much),
     Breaking("I10", let_a_department_read),
     Breaking("I10", not_refuse),
-    Breaking("I10", let_a_department_in),
     Breaking("I10", write_no_refusal_down),
     Breaking("I11", bury_without_an_incident),
+    Breaking("I11", bury_what_can_be_handled),
     Breaking("I11", close_an_incident_too_early),
     Breaking("I11", swallow_poison),
     Breaking("I12", name_somebody),

@@ -30,6 +30,11 @@ def test_an_answer_is_done_not_done_or_unknown(given: Answer, phase: Phase):
     assert judge(given).phase is phase
 
 
+def test_all_that_a_refusal_says_is_kept_to_be_searched():
+    refused = Answer(422, {}, '{"type": "/problems/form-refused", "errors": [{"message": "出生日期不对"}]}'.encode())
+    assert "出生日期不对" in (judge(refused).problem or "")
+
+
 def test_what_an_answer_tells_is_kept():
     assert judge(answer(202, {"id": "a1", "status": "IN_PROGRESS"})) == Ending(
         Phase.OK, 202, application="a1", state="IN_PROGRESS"

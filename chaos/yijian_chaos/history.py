@@ -54,7 +54,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an attempt ended. `error` is an error's class or a problem's type, never a text."""
+    """How an attempt ended. `error` is an error's class or a problem's type, `problem` all that a refusal said."""
 
     phase: Phase
     status: int | None = None
@@ -62,6 +62,7 @@ class Ending:
     version: int | None = None
     state: str | None = None
     error: str | None = None
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class History:
 
     async def _append(self, line: Mapping[str, Any]) -> None:
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((json.dumps(line, separators=(",", ":")).encode() + b"\n", durable))
+        self._waiting.append((json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode() + b"\n", durable))
         self._ready.set()
         # A client that gives up waiting must not take the line of another with it.
         await asyncio.shield(durable)
@@ -176,6 +177,8 @@ def end_line(op: int, at: float, ending: Ending) -> dict[str, Any]:
         "version": ending.version,
         "state": ending.state,
         "error": ending.error,
+        # The checker searches it: whatever is wrong, no answer may name anybody.
+        **({"problem": ending.problem} if ending.problem else {}),
     }
 
 
@@ -220,4 +223,5 @@ def _ending(line: Mapping[str, Any]) -> Ending:
         version=line["version"],
         state=line["state"],
         error=line["error"],
+        problem=line.get("problem"),
     )

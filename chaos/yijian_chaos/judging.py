@@ -6,6 +6,7 @@ from yijian_chaos.http_client import Answer, RefusedError, UnansweredError
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 2.0
 LONGEST_RETRY_AFTER_S = 5.0
+LONGEST_PROBLEM = 4_000
 
 # Definite answers that say nothing about the wish itself: it is to be asked again. A consent given a moment ago
 # has to reach data-exchange first, hence 404 there.
@@ -20,7 +21,8 @@ def judge(answer: Answer) -> Ending:
         return Ending(Phase.OK, answer.status, said.get("id"), said.get("version"), said.get("status"))
     refused = answer.status < 500 or (answer.status == 503 and answer.retry_after is not None)
     error = str(said.get("type", "no problem document"))
-    return Ending(Phase.FAIL if refused else Phase.INFO, answer.status, error=error)
+    problem = answer.body.decode("utf-8", "replace")[:LONGEST_PROBLEM]
+    return Ending(Phase.FAIL if refused else Phase.INFO, answer.status, error=error, problem=problem)
 
 
 def judge_silence(error: RefusedError | UnansweredError) -> Ending:

@@ -53,7 +53,14 @@ def sources_of(platform: Platform, families: Iterable[Family]) -> Sources:
         broker_logs=brokers,
         canaries=tuple(sorted({text for one in families for text in _canaries(one)})),
         backends_allowed=sum(member.has_database for member in MEMBERS.values()) * (LARGEST_POOL + BESIDE_THE_POOL),
+        processes={store: _readers(platform, store) for store in (*SERVICES, *departments())},
     )
+
+
+def _readers(platform: Platform, service: str) -> int:
+    """How many of its processes read topics: those of a stage that run, or the one under the service's own name."""
+    names = [name for name, member in MEMBERS.items() if member.service == service and member.role in (None, "worker")]
+    return sum(platform.process(name) is not None for name in names) or 1
 
 
 def _canaries(one: Family) -> Iterator[str]:

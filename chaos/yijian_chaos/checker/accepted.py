@@ -3,8 +3,9 @@
 I1  Each submission, withdrawal and correction that was answered with 2xx, and each consent that was taken back, is in
     the databases. A withdrawal that was accepted ends the application as withdrawn, whatever departments said later.
 I2  A key names one application for ever; two keys never name the same; no application is there that no key accounts
-    for; no key is left undecided. Reads are monotone: what was answered before a request began is never older than
-    what that request is told, an end that was shown stays, and an accepted application is never unknown.
+    for; no key is left undecided; no application, and no consent in one, was taken back that nobody took back. Reads
+    are monotone: what was answered before a request began is never older than what that request is told, an end that
+    was shown stays, and an accepted application is never unknown.
 """
 
 from collections import Counter, defaultdict
@@ -24,6 +25,7 @@ def judge(evidence: Evidence, judgement: Judgement) -> None:
     _withdrawals(evidence, judgement)
     _corrections(evidence, judgement)
     _consents(evidence, judgement)
+    _unasked(evidence, judgement)
     _keys(evidence, judgement)
     _reads(evidence, judgement)
 
@@ -137,6 +139,18 @@ def _keys(evidence: Evidence, judgement: Judgement) -> None:
         if row.id not in owners:
             judgement.broken("I2", "an application is there that no key accounts for", application=row.id)
     _undecided(evidence, judgement)
+
+
+def _unasked(evidence: Evidence, judgement: Judgement) -> None:
+    withdrawn, consents = evidence.history.wanted(WITHDRAW), evidence.history.wanted(CONSENT_WITHDRAW)
+    for application in evidence.living:
+        if application.status == "WITHDRAWN" and application.id not in withdrawn:
+            what = "an application is withdrawn that nobody took back"
+            judgement.broken("I2", what, application=application.id)
+        lapsed = [consent.basis for consent in application.consents if consent.state == "WITHDRAWN"]
+        if lapsed and application.id not in consents:
+            what = "a consent is withdrawn that nobody took back"
+            judgement.broken("I2", what, application=application.id, bases=lapsed)
 
 
 def _undecided(evidence: Evidence, judgement: Judgement) -> None:

@@ -18,7 +18,7 @@ from typing import Final
 
 from yijian_chaos.checker import read_postgres, read_stores, read_topics
 from yijian_chaos.checker.fingerprints import Fingerprints
-from yijian_chaos.checker.probe_access import probe, read_broker_logs
+from yijian_chaos.checker.probe_access import count_refusals, probe
 from yijian_chaos.checker.read_witness import read_witness
 from yijian_chaos.checker.search_canaries import search, search_texts
 from yijian_chaos.checker.snapshot import Leak, Outgoing, Snapshot, Stored, Unsent
@@ -54,9 +54,10 @@ def collect(sources: Sources, *, history: Path | None = None) -> Snapshot:
     )
     backends, idle = read_postgres.read_sessions(sources.databases["approval"])
     committed = read_topics.read_committed(sources.admin)
+    members = read_topics.read_members(sources.admin, sources.processes)
     partitions = read_topics.partitions_of(ends, read_topics.read_ends(sources.admin))
     probes = probe(sources.principals, partitions)
-    let_in, refusals = read_broker_logs(sources.broker_logs)
+    refusals = count_refusals(sources.broker_logs)
     tables = _by_place([*approval.texts, *stores.texts, *(text for each in messaging.values() for text in each.texts)])
     leaks, searched, sound = _searched(sources, {**tables, "topics": topics.texts}, topics.values, history)
     return Snapshot(
@@ -74,6 +75,7 @@ def collect(sources: Sources, *, history: Path | None = None) -> Snapshot:
         incidents=(*stores.incidents, *(row for each in messaging.values() for row in each.incidents)),
         stored=tuple(stored),
         committed=tuple(committed),
+        members=tuple(members),
         partitions=tuple(partitions),
         records=tuple(topics.records),
         inbox=stores.inbox | {name: each.inbox for name, each in messaging.items()},
@@ -94,7 +96,6 @@ def collect(sources: Sources, *, history: Path | None = None) -> Snapshot:
         withdrawals=tuple(exchange.withdrawals),
         invitations=tuple(read_postgres.read_invitations(sources.databases["rating"])),
         probes=tuple(probes),
-        let_in=tuple(let_in),
         refusals_logged=refusals,
         backends=backends,
         backends_allowed=sources.backends_allowed,

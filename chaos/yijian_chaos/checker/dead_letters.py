@@ -1,7 +1,8 @@
 """I11: whatever could not be handled is in front of a person.
 
 Each dead letter that is not settled has an open incident, each that is has one that is closed; each key that is set
-aside has its letter. A record of poison that a fault put on a topic is a dead letter at every consumer of that topic.
+aside has its letter. A record of poison that a fault put on a topic is a dead letter at every consumer of that topic,
+and nothing else is: what the platform said itself can be handled, and is not in front of a person for good.
 """
 
 from collections import defaultdict
@@ -32,6 +33,26 @@ def judge(evidence: Evidence, judgement: Judgement) -> None:
         if (parked.store, parked.row) not in unsendable:
             judgement.broken("I11", "a key is set aside without a dead letter", store=parked.store, key=parked.key)
     _poison(evidence, judgement)
+    _sound(evidence, judgement)
+
+
+def _sound(evidence: Evidence, judgement: Judgement) -> None:
+    records = {(r.topic, r.partition, r.offset): r for r in evidence.snapshot.records}
+    for letter in evidence.snapshot.letters:
+        place = (letter.topic, letter.partition, letter.offset)
+        record = records.get(place)
+        is_poison = evidence.injected.get(place) == "poison"
+        if letter.kind == "RECORD" and letter.state != "REPLAYED" and record is not None and not is_poison:
+            judgement.broken(
+                "I11",
+                "what the platform said itself is a dead letter",
+                store=letter.store,
+                letter=letter.id,
+                consumer=letter.consumer,
+                event=record.event,
+                type=record.kind,
+                application=record.application,
+            )
 
 
 def _poison(evidence: Evidence, judgement: Judgement) -> None:

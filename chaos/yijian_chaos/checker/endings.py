@@ -3,7 +3,9 @@
 Per task: the states on the timeline, in the order of its versions, are a path through `facts.NEXT`, and end where the
 task stands; what needs something was asked for only when that was granted. Per application: versions 1, 2, 3, … without
 a gap up to its row's; one line that ends it, behind which nothing stands but what may; as many tasks as a birth has; an
-outcome that follows from the tasks. Rectifications, which are no applications, are not looked at.
+outcome that follows from the tasks; in a run in which nothing stands in the way of any of them, and unless somebody
+took it back or a consent with it, that everything is granted. Rectifications, which are no applications, are not looked
+at.
 """
 
 from collections import Counter
@@ -11,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from yijian_chaos.checker.evidence import Evidence
 from yijian_chaos.checker.facts import AFTER_THE_END, APPLICATION_ENDS, BIRTH, ENDS, NEXT, OPTIONAL
+from yijian_chaos.checker.history import CONSENT_WITHDRAW, WITHDRAW
 from yijian_chaos.checker.snapshot import Application, Entry, Task
 from yijian_chaos.checker.verdict import Judgement
 
@@ -26,6 +29,19 @@ def judge(evidence: Evidence, judgement: Judgement) -> None:
         _end(application, entries, judgement)
         _tasks_of_a_birth(application, judgement)
         _paths(application, entries, judgement)
+    if evidence.all_fine:
+        _granted_in_full(evidence, judgement)
+
+
+def _granted_in_full(evidence: Evidence, judgement: Judgement) -> None:
+    taken_back = evidence.history.wanted(WITHDRAW) | evidence.history.wanted(CONSENT_WITHDRAW)
+    for application in evidence.living:
+        if application.id in taken_back or application.status not in APPLICATION_ENDS:
+            continue
+        judgement.looked("I3", "applications that nothing stood in the way of")
+        if application.outcome != "ALL_GRANTED":
+            what = "nothing stood in the way of an application, and it was not granted in full"
+            judgement.broken("I3", what, application=application.id, outcome=application.outcome)
 
 
 def _versions(application: Application, entries: Sequence[Entry], judgement: Judgement) -> None:

@@ -26,6 +26,8 @@ class Evidence:
 
     snapshot: Snapshot
     history: History
+    all_fine: bool = False
+    """Whether nothing stands in the way of any application, so that each is granted in full unless it is taken back."""
 
     @cached_property
     def applications(self) -> Mapping[str, Application]:

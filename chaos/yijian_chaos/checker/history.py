@@ -96,6 +96,14 @@ class History:
                 found[attempt.key].append(attempt)
         return found
 
+    def wanted(self, kind: str) -> frozenset[str]:
+        """The applications for which somebody asked for this, and was not told for certain that it was not done."""
+        return frozenset(
+            attempt.application
+            for attempt in self.attempts
+            if attempt.kind == kind and attempt.phase != "fail" and attempt.application
+        )
+
     @property
     def injected(self) -> Mapping[tuple[str, int, int], str]:
         """Records that a fault itself put on a topic, by place: `poison`, or `duplicate`."""

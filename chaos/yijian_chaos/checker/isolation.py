@@ -1,8 +1,8 @@
 """I10: a department sees its own two topics and nobody else's.
 
 Each department tried, with its own credentials: it was listed no topic but its own, was given no record of another, and
-was refused by each. The broker's log has no line by which a department was let in elsewhere, and has the refusals: else
-it would not be a log of access.
+was refused by each, and the broker's log says so. Whether a department was let in for a moment earlier in the run does
+not show: the broker writes down whom it refuses, not whom it lets in.
 """
 
 from yijian_chaos.checker.evidence import Evidence
@@ -30,9 +30,6 @@ def judge(evidence: Evidence, judgement: Judgement) -> None:
         for topic in sorted(WRITERS.keys() - own - set(probe.refused) - set(probe.read)):
             what = "a topic neither refused a department nor gave it anything"
             judgement.broken("I10", what, principal=probe.principal, topic=topic)
-    for line in evidence.snapshot.let_in:
-        what = "the broker let a department in where it has no business"
-        judgement.broken("I10", what, principal=line.principal, topic=line.topic, line=line.line)
     judgement.looked("I10", "refusals in the broker's log", evidence.snapshot.refusals_logged)
     if not evidence.snapshot.refusals_logged:
         judgement.broken("I10", "the broker wrote down no refusal, so its log says nothing")

@@ -3,7 +3,8 @@
 The tree is computed from the leaves alone. At every size that was ever signed (in the tables, in the topic, by the
 ledger and the witness over HTTP and in the witness's file) its root is the one that was signed, by the key that signs.
 So any two of them are consistent: each is the root of a prefix of the same leaves. Full tiles hold what they should.
-Places have no gap; a leaf is written in its one form and is about what its row says. The topic covers each leaf once.
+Places have no gap; a leaf is written in its one form and is about what its row says. The topic covers each leaf once,
+by a checkpoint whose tree has it, and says one thing of a checkpoint.
 
 Each disclosure that approval wrote down, and each document that its owner showed, has exactly one leaf, and each leaf
 of a disclosure one of them; each stands in the register beside it, unless it was erased. Each request that approval's
@@ -148,11 +149,13 @@ def _tiles(evidence: Evidence, hashes: Sequence[bytes], judgement: Judgement) ->
 
 def _covered(evidence: Evidence, judgement: Judgement) -> None:
     """What checkpoints say that they cover are the leaves, each once, and all of them by now."""
-    told: dict[tuple[str, ...], tuple[str, ...]] = {}
-    for record in evidence.records_of.get(facts.CHECKPOINT_SIGNED, ()):
-        told[record.said[:2]] = record.said[3:]
+    told = _told(evidence, judgement)
     covered = Counter(each for ids in told.values() for each in ids)
-    leaves = {leaf.id for leaf in evidence.snapshot.leaves}
+    leaves = {leaf.id: leaf.index for leaf in evidence.snapshot.leaves}
+    for (size, _), ids in told.items():
+        for each in ids:
+            if leaves.get(each, -1) >= int(size):
+                judgement.broken("I7", "a checkpoint covers a leaf that its tree has not", id=each, size=size)
     judgement.looked("I7", "leaves that checkpoints cover", len(covered))
     for each, times in covered.items():
         if times > 1:
@@ -160,10 +163,23 @@ def _covered(evidence: Evidence, judgement: Judgement) -> None:
         if each not in leaves:
             judgement.broken("I7", "a checkpoint covers what has no leaf", id=each)
     first_cut = any(p.topic == "data-exchange.checkpoints" and p.begin > 0 for p in evidence.snapshot.partitions)
-    for each in () if first_cut else sorted(leaves - covered.keys()):
+    for each in () if first_cut else sorted(leaves.keys() - covered.keys()):
         judgement.broken("I7", "a leaf was never said to be covered", id=each)
     for each in evidence.snapshot.uncovered:
         judgement.broken("I7", "approval still waits for a disclosure to be covered", task_id=each)
+
+
+def _told(evidence: Evidence, judgement: Judgement) -> Mapping[tuple[str, str], tuple[str, ...]]:
+    """What is said to be covered, by the size and the part of the checkpoint that says so."""
+    told: dict[tuple[str, str], tuple[str, ...]] = {}
+    for record in evidence.records_of.get(facts.CHECKPOINT_SIGNED, ()):
+        if len(record.said) < 3:
+            continue
+        size, part, _, *ids = record.said
+        if told.setdefault((size, part), tuple(ids)) != tuple(ids):
+            what = "a checkpoint is said to cover one thing and another"
+            judgement.broken("I7", what, size=size, part=part, event=record.event)
+    return told
 
 
 # --- what it is about ------------------------------------------------------------------------------------------------

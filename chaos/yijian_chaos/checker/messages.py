@@ -3,15 +3,17 @@
 I5  No row waits in an outbox. Each store's outbox and its topics hold the same events: a row without a record is lost,
     a record without a row was never true. Not sent, and rightly so: a request whose task was cancelled before it was
     sent; an old word of how far withdrawals were told beside a newer one; a row that an operator gave up. Out of sight:
-    rows that were committed while the topics were read; on a topic whose first records were dropped, rows older than
-    what is left of it; days of an outbox that were dropped; messages about somebody who was erased. A record that a
-    fault put on a topic itself is nobody's. Each record's source is its topic's writer, its subject its key.
-I6  First occurrences keep their order: per topic, partition, key and gate, events stand in the topic as their rows
-    stand in the outbox. Rows of one key are written under the lock of what they are about, so the order of their
-    numbers is that of their commits. What this does not say: rows behind a gate may be passed by rows of their key that
-    are not; topics in OUT_OF_ORDER are written without such a lock; hints that several applications moved are ordered
-    for the first of them alone. Versions in hints rise for that first one, and the highest that anybody was told of an
-    application is the one it has. That timelines have no gaps is I3's to say.
+    rows that were committed while the topics were read, and not later by their own clock; on a topic whose first
+    records were dropped, rows older than what is left of it; days of an outbox that were dropped; messages about
+    somebody who was erased. A record that a fault put on a topic itself is nobody's. Each record's source is its
+    topic's writer, its subject its key.
+I6  A key has one partition of each topic: in two its events would have no order. First occurrences keep theirs: per
+    topic, key and gate, events stand in the topic as their rows stand in the outbox. Rows of one key are written under
+    the lock of what they are about, so the order of their numbers is that of their commits. What this does not say:
+    rows behind a gate may be passed by rows of their key that are not; topics in OUT_OF_ORDER are written without such
+    a lock; hints that several applications moved are ordered for the first of them alone. Versions in hints rise for
+    that first one, and the highest that anybody was told of an application is the one it has. That timelines have no
+    gaps is I3's to say.
 """
 
 from collections import defaultdict
@@ -38,6 +40,7 @@ def judge(evidence: Evidence, judgement: Judgement) -> None:
     _unsent(evidence, judgement)
     _lost(evidence, judgement)
     _never_true(evidence, judgement)
+    _homes(evidence, judgement)
     _order(evidence, judgement)
     _versions(evidence, judgement)
 
@@ -48,7 +51,7 @@ def judge(evidence: Evidence, judgement: Judgement) -> None:
 def _unsent(evidence: Evidence, judgement: Judgement) -> None:
     judgement.looked("I5", "rows that wait", len(evidence.snapshot.unsent))
     for row in evidence.snapshot.unsent:
-        if row.age_s > WAITING_S:
+        if abs(row.age_s) > WAITING_S:
             judgement.broken(
                 "I5", "a row was never sent", store=row.store, row=row.id, event=row.event, age_s=row.age_s
             )
@@ -79,7 +82,8 @@ def _lost(evidence: Evidence, judgement: Judgement) -> None:
             judgement.note("requests that were taken back before they were sent", 1)
             continue
         is_old_word = row.topic == "data-exchange.consents" and row.key == facts.TOLD_UNTIL
-        out_of_sight = row.at >= evidence.snapshot.topics_read_at or row.at < oldest.get(row.topic, 0.0)
+        is_newer = evidence.snapshot.topics_read_at <= row.at <= evidence.snapshot.collected_at
+        out_of_sight = is_newer or row.at < oldest.get(row.topic, 0.0)
         accounted = (row.store, row.id) in waiting or (row.store, row.id) in given_up
         if not (is_old_word or out_of_sight or accounted or row.key in evidence.erased):
             judgement.broken(
@@ -142,6 +146,23 @@ def _never_true(evidence: Evidence, judgement: Judgement) -> None:
 
 
 # --- I6 --------------------------------------------------------------------------------------------------------------
+
+
+def _homes(evidence: Evidence, judgement: Judgement) -> None:
+    homes: dict[tuple[str, str], Record] = {}
+    for record in evidence.snapshot.records:
+        if (record.topic, record.partition, record.offset) in evidence.injected:
+            continue
+        home = homes.setdefault((record.topic, record.key), record)
+        if home.partition != record.partition:
+            judgement.broken(
+                "I6",
+                "a key stands on two partitions",
+                topic=record.topic,
+                key=record.key,
+                partitions=[home.partition, record.partition],
+                offsets=[home.offset, record.offset],
+            )
 
 
 def _order(evidence: Evidence, judgement: Judgement) -> None:

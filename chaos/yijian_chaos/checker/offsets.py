@@ -2,7 +2,9 @@
 
 Per consumer and partition: the offset stored beside the effects is neither below where the topic ended before it was
 read nor above where it ended afterwards, and what the group committed to the broker, which is for monitoring, is never
-ahead of it. A partition that never had a record may be without a stored offset. Nobody else stores offsets.
+ahead of it. A partition that never had a record may be without a stored offset. Nobody else stores offsets. Every
+process that should read is in its groups: where there are two, the other would read on alone, and nobody would miss
+the one.
 """
 
 from yijian_chaos.checker.evidence import Evidence
@@ -21,6 +23,11 @@ def judge(evidence: Evidence, judgement: Judgement) -> None:
                 name = (consumer.group, place.topic, place.partition)
                 expected.add(name)
                 _partition(consumer, place, stored.get(name), committed.get(name), judgement)
+    for each in evidence.snapshot.members:
+        judgement.looked("I8", "groups")
+        if each.found != each.running:
+            what = "not every process is in its group"
+            judgement.broken("I8", what, group=each.group, found=each.found, running=each.running)
     for group, topic, partition in stored.keys() - expected:
         judgement.broken("I8", "somebody unknown stores offsets", consumer=group, topic=topic, partition=partition)
 

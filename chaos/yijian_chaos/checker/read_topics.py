@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from sys import intern
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Message, TopicPartition
@@ -14,11 +14,14 @@ from confluent_kafka.admin import AdminClient
 from yijian_chaos.checker.event_values import read_value
 from yijian_chaos.checker.facts import CONSUMERS, WRITERS
 from yijian_chaos.checker.fingerprints import Fingerprints
-from yijian_chaos.checker.snapshot import Committed, Partition, Record
+from yijian_chaos.checker.snapshot import Committed, Members, Partition, Record
 from yijian_chaos.checker.sources import Login
 
 PATIENCE_S: Final = 30
 BULK: Final = 5000
+GATHERED_S: Final = 90.0
+"""A process that the broker forgot while it stood still is back after a session's time-out and its own watchdog."""
+LOOK_S: Final = 1.0
 
 Ends = Mapping[tuple[str, int], tuple[int, int]]
 """First and next offset by topic and partition."""
@@ -162,3 +165,16 @@ def read_committed(login: Login) -> list[Committed]:
             if place.offset is not None and place.offset >= 0
         ]
     return found
+
+
+def read_members(login: Login, running: Mapping[str, int]) -> list[Members]:
+    """How many each known group has, as soon as each has all of them, or when they were waited for."""
+    admin = AdminClient(dict(login))
+    expected = {consumer.group: running[consumer.store] for consumer in CONSUMERS}
+    until = monotonic() + GATHERED_S
+    while True:
+        told = admin.describe_consumer_groups(list(expected), request_timeout=PATIENCE_S)
+        found = {group: len(told[group].result(PATIENCE_S).members) for group in expected}
+        if found == expected or monotonic() > until:
+            return [Members(group, found[group], count) for group, count in expected.items()]
+        sleep(LOOK_S)

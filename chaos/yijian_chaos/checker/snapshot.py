@@ -150,6 +150,15 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class Members:
+    """How many processes the broker has in a group, and how many there are."""
+
+    group: str
+    found: int
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
 class Partition:
     """A partition: its first offset, its end before the stored offsets were read, and its end after everything."""
 
@@ -262,15 +271,6 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class LetIn:
-    """A line of the broker's log by which it let a principal do something to a topic."""
-
-    principal: str
-    topic: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
 class Leak:
     """Where a text stands that identifies somebody: the file or table, and which canary it is."""
 
@@ -300,6 +300,7 @@ class Snapshot:
     letters: tuple[Letter, ...] = ()
     incidents: tuple[Incident, ...] = ()
     stored: tuple[Stored, ...] = ()
+    members: tuple[Members, ...] = ()
     committed: tuple[Committed, ...] = ()
     partitions: tuple[Partition, ...] = ()
     records: tuple[Record, ...] = ()
@@ -321,7 +322,6 @@ class Snapshot:
     withdrawals: tuple[Withdrawal, ...] = ()
     invitations: tuple[str, ...] = ()
     probes: tuple[Probe, ...] = ()
-    let_in: tuple[LetIn, ...] = ()
     refusals_logged: int = 0
     backends: int = 0
     backends_allowed: int = 0

@@ -32,3 +32,5 @@ class Sources:
     broker_logs: tuple[Path, ...]
     canaries: tuple[str, ...] = field(repr=False)
     backends_allowed: int
+    processes: Mapping[str, int]
+    """How many processes keep a store and read topics for it, by store."""

@@ -81,10 +81,11 @@ class Judgement:
         if self._found[invariant] <= MOST_SHOWN:
             self._shown.append(Violation(invariant, what, where))
 
-    def require_looked(self, invariant: str) -> None:
+    def require_looked(self, invariant: str, *kinds: str) -> None:
         """A check that looked at nothing says nothing."""
-        if not sum(self._counts[invariant].values()):
-            self.broken(invariant, "nothing was there to look at")
+        for what in kinds:
+            if not self._counts[invariant][what]:
+                self.broken(invariant, "nothing was there to look at", of=what)
 
     def verdict(self) -> Verdict:
         return Verdict(

@@ -155,7 +155,8 @@ def _judge(stage: Stage, evidence: Path) -> Verdict:
     first = FIRST_FAMILY + WARM_UP_FAMILIES
     families = [family(number, today=stage.today) for number in range(first, first + CANARY_FAMILIES)]
     snapshot = checker.collect(sources_of(stage.platform, families), history=evidence / "history.jsonl")
-    return checker.check(evidence, snapshot)
+    # Nobody samples the processes here, and there need be no dead letter.
+    return checker.check(evidence, snapshot, may_be_empty=("I9", "I11"), all_fine=True)
 
 
 def _folder(folder: Path, scenario: Scenario, planted: str | None) -> Path:
