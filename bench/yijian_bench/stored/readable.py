@@ -62,8 +62,9 @@ async def _hand_over(
     )
     tasks = load(await connection.fetchval("SELECT state FROM application WHERE id = $1", identity)).tasks
     await connection.execute(
-        "UPDATE disclosure d SET task_id = n.new FROM unnest($1::uuid[], $2::uuid[]) AS n(old, new)"
-        " WHERE d.task_id = n.old",
+        "UPDATE disclosure d SET task_id = n.new FROM unnest($2::uuid[], $3::uuid[]) AS n(old, new)"
+        " WHERE d.application_id = $1 AND d.task_id = n.old",
+        identity,
         [task(n, one.matter) for one in tasks],
         [task_id(identity, child=one.child, matter=one.matter, attempt=one.attempt) for one in tasks],
     )
