@@ -19,6 +19,7 @@ from rich.table import Table
 from yijian_bench.measure import measure, percentile
 from yijian_bench.platform import Bench
 from yijian_bench.pressure import Pressure
+from yijian_bench.report import SATURATION
 
 WARM_UP = 100
 CONNECTIONS = 48
@@ -81,7 +82,7 @@ async def run(folder: Path, plan: Plan, console: Console) -> Overload:
         with console.status("Warming up"):
             await measure(bench, "warm-up", count=WARM_UP, connections=8)
         with console.status("Saturation"):
-            saturated = await measure(bench, "saturation", count=plan.applications, connections=CONNECTIONS)
+            saturated = await measure(bench, SATURATION, count=plan.applications, connections=CONNECTIONS)
         with console.status(f"Twice as many for {plan.seconds:.0f} s"):
             return await press(bench, plan, saturated.completed_per_second)
     finally:

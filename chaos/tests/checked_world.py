@@ -229,7 +229,7 @@ class World:
         tables = {name: tuple(rows) for name, rows in self.tables.items()}
         inbox = {store: frozenset(keys) for store, keys in self.inbox.items()}
         repeated = dict.fromkeys(self.inbox, 0)
-        tables["records"] = tuple(sorted(tables["records"], key=lambda r: (r.topic, r.partition, r.offset)))
+        tables["records"] = tuple(sorted(tables["records"], key=lambda record: record.place))
         given = {"inbox": inbox, "inbox_repeated": repeated, **tables, **self.rest}
         return Snapshot(collected_at=READ_AT + 1, topics_read_at=READ_AT, **given)
 

@@ -99,22 +99,22 @@ def not_know_an_accepted_application(world: World) -> None:
 
 
 def correct_more_often_than_asked(world: World) -> None:
-    world.history = [line for line in world.history if line["op"] not in operations(world, "correct")]
+    forget(world, "correct")
 
 
-def operations(world: World, kind: str) -> set[int]:
-    return {line["op"] for line in world.history if line.get("kind") == kind}
+def forget(world: World, kind: str) -> None:
+    """Nobody asked for anything of this kind."""
+    asked = {line["op"] for line in world.history if line.get("kind") == kind}
+    world.history = [line for line in world.history if line["op"] not in asked]
 
 
 def withdraw_what_nobody_took_back(world: World) -> None:
     """Everything fits the end, but that nobody asked for it."""
-    ops = {line["op"] for line in world.history if line.get("kind") == "withdraw"}
-    world.history = [line for line in world.history if line["op"] not in ops]
+    forget(world, "withdraw")
 
 
 def end_a_consent_that_nobody_took_back(world: World) -> None:
-    ops = {line["op"] for line in world.history if line.get("kind") == "consent-withdraw"}
-    world.history = [line for line in world.history if line["op"] not in ops]
+    forget(world, "consent-withdraw")
 
 
 BREAKINGS: tuple[Breaking, ...] = (

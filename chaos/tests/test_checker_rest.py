@@ -92,8 +92,7 @@ def close_an_incident_too_early(world: World) -> None:
 def bury_what_can_be_handled(world: World) -> None:
     """With an incident and all: only that the record is one of the platform's own gives it away."""
     record = world.find("records", topic="approval.applications")
-    place = (record.topic, record.partition, record.offset)
-    world.tables["letters"].append(Letter("rating", 5, "RECORD", "rating.events", *place, "DEAD"))
+    world.tables["letters"].append(Letter("rating", 5, "RECORD", "rating.events", *record.place, "DEAD"))
     world.tables["incidents"].append(Incident("rating", "dead-letter", "5", open=True))
 
 

@@ -22,6 +22,7 @@ from yijian_bench.floor.shape import Shape, Topic
 from yijian_bench.http_client import Connection
 from yijian_bench.measure import GIVE_UP_SECONDS, Measurement, summarise
 from yijian_bench.platform import FIRST_FAMILY, INFRASTRUCTURE, Bench, cpu_seconds
+from yijian_bench.report import FLOOR
 
 APPROVAL = "approval"
 WARM_UP = 100
@@ -36,7 +37,7 @@ async def measure_floor(bench: Bench, shape: Shape, *, count: int, connections: 
         before = _cpu(bench, processes)
         sent, completed = await _submit(bench, WARM_UP, count, connections=connections)
         after = _cpu(bench, processes)
-    return summarise("floor", sent, completed, cpu={name: after[name] - before[name] for name in after})
+    return summarise(FLOOR, sent, completed, cpu={name: after[name] - before[name] for name in after})
 
 
 async def _submit(

@@ -6,7 +6,7 @@ Imports nothing of the platform: what is checked must not be what checks.
     verdict = check(folder, snapshot)     the folder has history.jsonl, timeline.jsonl and samples.jsonl
 """
 
-from yijian_chaos.checker.check import check
+from yijian_chaos.checker.check import SAMPLED, check
 from yijian_chaos.checker.collect import collect
 from yijian_chaos.checker.snapshot import Snapshot
 from yijian_chaos.checker.sources import Sources
@@ -14,6 +14,7 @@ from yijian_chaos.checker.storage import read_snapshot, write_snapshot
 from yijian_chaos.checker.verdict import Verdict, Violation
 
 __all__ = [
+    "SAMPLED",
     "Snapshot",
     "Sources",
     "Verdict",

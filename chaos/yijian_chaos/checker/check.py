@@ -36,6 +36,9 @@ _JUDGES: Final = (
 )
 
 
+SAMPLED: Final = ("processes", "samples of the database")
+"""What there is to look at only where somebody sampled the processes."""
+
 _WHATEVER_HAPPENED: Final[Mapping[str, tuple[str, ...]]] = {
     "I1": ("accepted submissions",),
     "I2": ("keys", "application rows"),
@@ -45,7 +48,7 @@ _WHATEVER_HAPPENED: Final[Mapping[str, tuple[str, ...]]] = {
     "I6": ("first occurrences", "versions told"),
     "I7": ("leaves", "checkpoints", "disclosures", "cosignatures", "the witness's checkpoints"),
     "I8": ("stored offsets", "committed offsets", "groups"),
-    "I9": ("processes", "samples of the database"),
+    "I9": ("sessions", *SAMPLED),
     "I10": ("topics that refused a department",),
     "I11": ("dead letters",),
     "I12": ("canaries that are found where they may stand",),
@@ -56,7 +59,8 @@ _WHATEVER_HAPPENED: Final[Mapping[str, tuple[str, ...]]] = {
 def check(
     folder: Path, snapshot: Snapshot, *, may_be_empty: Collection[str] = ("I11",), all_fine: bool = False
 ) -> Verdict:
-    """What a run's folder and its snapshot say. What looked at nothing is broken, but for `may_be_empty`.
+    """What a run's folder and its snapshot say. What looked at nothing is broken, but for `may_be_empty`: invariants,
+    or single kinds of what they look at.
 
     With `all_fine` nothing stood in the way of any application: each was to be granted in full.
     """
@@ -70,5 +74,6 @@ def judge(evidence: Evidence, *, may_be_empty: Collection[str] = ("I11",)) -> Ve
         part(evidence, judgement)
     for invariant in INVARIANTS:
         if invariant not in may_be_empty:
-            judgement.require_looked(invariant, *_WHATEVER_HAPPENED[invariant])
+            kinds = (kind for kind in _WHATEVER_HAPPENED[invariant] if kind not in may_be_empty)
+            judgement.require_looked(invariant, *kinds)
     return judgement.verdict()

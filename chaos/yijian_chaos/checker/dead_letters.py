@@ -37,11 +37,10 @@ def judge(evidence: Evidence, judgement: Judgement) -> None:
 
 
 def _sound(evidence: Evidence, judgement: Judgement) -> None:
-    records = {(r.topic, r.partition, r.offset): r for r in evidence.snapshot.records}
+    records = {record.place: record for record in evidence.snapshot.records}
     for letter in evidence.snapshot.letters:
-        place = (letter.topic, letter.partition, letter.offset)
-        record = records.get(place)
-        is_poison = evidence.injected.get(place) == "poison"
+        record = records.get(letter.place)
+        is_poison = evidence.injected.get(letter.place) == "poison"
         if letter.kind == "RECORD" and letter.state != "REPLAYED" and record is not None and not is_poison:
             judgement.broken(
                 "I11",
@@ -56,14 +55,14 @@ def _sound(evidence: Evidence, judgement: Judgement) -> None:
 
 
 def _poison(evidence: Evidence, judgement: Judgement) -> None:
-    buried = {(letter.consumer, letter.topic, letter.partition, letter.offset) for letter in evidence.snapshot.letters}
-    for (topic, partition, offset), kind in evidence.injected.items():
+    for place, kind in evidence.injected.items():
         if kind != "poison":
             continue
         for consumer in facts.CONSUMERS:
+            topic, partition, offset = place
             if topic in consumer.topics:
                 judgement.looked("I11", "poison")
-                if (consumer.group, topic, partition, offset) not in buried:
+                if (consumer.group, place) not in evidence.buried:
                     where = {"topic": topic, "partition": partition, "offset": offset}
                     what = "poison is no dead letter at a consumer"
                     judgement.broken("I11", what, consumer=consumer.group, **where)

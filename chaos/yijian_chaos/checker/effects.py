@@ -73,7 +73,7 @@ def _answered(evidence: Evidence, asked: Asked, judgement: Judgement) -> None:
     contents = {(record.event, record.content) for record in answers}
     judgement.looked("I4", "answers", len(contents))
     if len(contents) > 1:
-        places = [[record.topic, record.partition, record.offset] for record in answers][:10]
+        places = [list(record.place) for record in answers][:10]
         judgement.broken("I4", "a task was answered in more than one way", **_where(asked), records=places)
     if row is not None and row.answered != bool(answers):
         what = "a department's answer is not in its topic" if row.answered else "an answer is in no department's store"
@@ -197,11 +197,10 @@ def _inboxes(evidence: Evidence, judgement: Judgement) -> None:
         judgement.looked("I4", "inboxes")
         if repeated:
             judgement.broken("I4", "an inbox has keys more than once", store=store, keys=repeated)
-    buried = {(letter.consumer, letter.topic, letter.partition, letter.offset) for letter in evidence.snapshot.letters}
     for consumer, record in _to_be_noted(evidence):
         judgement.looked("I4", "records at their consumers")
-        place = (consumer.group, record.topic, record.partition, record.offset)
-        if place in buried or inbox_key(consumer, record) in evidence.snapshot.inbox.get(consumer.store, ()):
+        is_buried = (consumer.group, record.place) in evidence.buried
+        if is_buried or inbox_key(consumer, record) in evidence.snapshot.inbox.get(consumer.store, ()):
             continue
         judgement.broken(
             "I4",
@@ -220,9 +219,8 @@ def _to_be_noted(evidence: Evidence) -> Iterator[tuple[facts.Consumer, Record]]:
     for consumer in facts.CONSUMERS:
         for topic in consumer.topics:
             readers[topic].append(consumer)
-    for record in evidence.snapshot.records:
-        if (record.topic, record.partition, record.offset) not in evidence.injected:
-            yield from ((each, record) for each in readers.get(record.topic, ()) if _is_noted(each, record))
+    for record in evidence.own_records:
+        yield from ((each, record) for each in readers.get(record.topic, ()) if _is_noted(each, record))
 
 
 def _is_noted(consumer: facts.Consumer, record: Record) -> bool:

@@ -73,12 +73,21 @@ class Evidence:
                     yield Asked(identity, application, task, attempt)
 
     @cached_property
+    def own_records(self) -> tuple[Record, ...]:
+        """The records without those that a fault put there."""
+        return tuple(record for record in self.snapshot.records if record.place not in self.injected)
+
+    @cached_property
+    def buried(self) -> frozenset[tuple[str, tuple[str, int, int]]]:
+        """What is a dead letter, by consumer and place."""
+        return frozenset((letter.consumer, letter.place) for letter in self.snapshot.letters)
+
+    @cached_property
     def records_of(self) -> Mapping[str, list[Record]]:
         """Records by type, in the order of their topics, without those that a fault put there."""
         found: dict[str, list[Record]] = defaultdict(list)
-        for record in self.snapshot.records:
-            if (record.topic, record.partition, record.offset) not in self.injected:
-                found[record.kind].append(record)
+        for record in self.own_records:
+            found[record.kind].append(record)
         return found
 
     @cached_property

@@ -69,7 +69,7 @@ class GoingBack:
         for record in self.evidence.snapshot.records:
             is_passing = record.kind == facts.PROGRESSED or record.key == facts.TOLD_UNTIL
             if is_passing and self._is_within(facts.WRITERS[record.topic], record.at):
-                yield record.topic, record.partition, record.offset
+                yield record.place
 
     def _is_within(self, service: str, moment: float) -> bool:
         return any(begin <= moment <= end for begin, end in self._restored.get(service, ()))

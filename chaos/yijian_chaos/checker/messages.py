@@ -122,9 +122,8 @@ def _never_true(evidence: Evidence, judgement: Judgement) -> None:
     dropped_until = evidence.snapshot.topics_read_at - KEPT_S
     seen: set[tuple[str, str]] = set()
     for record in evidence.snapshot.records:
-        place = (record.topic, record.partition, record.offset)
-        if place in evidence.injected:
-            judgement.note(f"records put there by a fault: {evidence.injected[place]}", 1)
+        if record.place in evidence.injected:
+            judgement.note(f"records put there by a fault: {evidence.injected[record.place]}", 1)
             continue
         judgement.looked("I5", "records")
         if (record.topic, record.event) in seen:
@@ -150,9 +149,7 @@ def _never_true(evidence: Evidence, judgement: Judgement) -> None:
 
 def _homes(evidence: Evidence, judgement: Judgement) -> None:
     homes: dict[tuple[str, str], Record] = {}
-    for record in evidence.snapshot.records:
-        if (record.topic, record.partition, record.offset) in evidence.injected:
-            continue
+    for record in evidence.own_records:
         home = homes.setdefault((record.topic, record.key), record)
         if home.partition != record.partition:
             judgement.broken(

@@ -85,7 +85,7 @@ def read_topics(login: Login, ends: Ends, prints: Fingerprints, *, keep_values: 
                 _take(message, ends, open_ends, take)
     finally:
         consumer.close()
-    found.records.sort(key=lambda record: (record.topic, record.partition, record.offset))
+    found.records.sort(key=lambda record: record.place)
     return found
 
 

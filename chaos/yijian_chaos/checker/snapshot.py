@@ -117,6 +117,10 @@ class Letter:
     offset: int
     state: str
 
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return self.topic, self.partition, self.offset
+
 
 @dataclass(frozen=True, slots=True)
 class Incident:
@@ -190,6 +194,10 @@ class Record:
     task: str
     said: tuple[str, ...]
     content: int
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return self.topic, self.partition, self.offset
 
 
 @dataclass(frozen=True, slots=True)
