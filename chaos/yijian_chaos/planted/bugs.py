@@ -88,7 +88,7 @@ _ALL = (
     ),
     Bug(
         name="commit-after-response",
-        description="The API answers 202 when everything is written, and COMMIT follows 20 ms later, as what follows"
+        description="The API answers 202 when everything is written, and COMMIT follows 200 ms later, as what follows"
         " the `yield` of a dependency does.",
         planted_in=APIS,
         caught_by="I1",

@@ -211,7 +211,8 @@ async def test_a_review_at_the_windows_last_moment_counts_and_a_moment_later_a_d
     assert closes == day_start(local_date(closes))
     assert await service.time_is(closes - timedelta(microseconds=1)) == 0
     assert await service.time_is(closes) == 1
-    counted = [json.loads(row["counts"]) for row in await service.rows("SELECT counts FROM figure WHERE day > now()")]
+    rows = await service.rows("SELECT counts FROM figure WHERE day = $1", local_date(closes))
+    counted = [json.loads(row["counts"]) for row in rows]
     assert counted == [{"DEFAULTED": 1}, {"DEFAULTED": 1}], "a default counts on the day it is recorded"
 
 
