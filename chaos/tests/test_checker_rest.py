@@ -38,7 +38,7 @@ def store_offsets_for_nobody(world: World) -> None:
 def leave_a_group(world: World) -> None:
     """Its twin reads on alone."""
     group = world.find("members", group="approval.results")
-    world.change("members", group, running=2)
+    world.change("members", group, expected=2)
 
 
 def grow(world: World) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from yijian_chaos.planted.bugs import BUGS
 from yijian_chaos.stage import Stage
-from yijian_chaos.topology import APIS, FURTHER_PROCESSES, MEMBERS, ROLES, WIRES, wires_to_postgres
+from yijian_chaos.topology import APIS, FURTHER_PROCESSES, MEMBERS, ROLES, WIRES, readers, wires_to_postgres
 from yijian_embedded.shape import Shape
 from yijian_embedded.topology import SERVICES, port_names
 
@@ -14,6 +14,15 @@ def test_there_are_two_of_each_of_approvals_roles_and_of_one_department():
     assert {MEMBERS[name].settings["YIJIAN_ROLES"] for name in APIS} == {"api"}
     others = {service.name for service in SERVICES} - {"approval", "public-security"}
     assert set(MEMBERS) == others | set(FURTHER_PROCESSES)
+
+
+def test_who_reads_topics_is_every_worker_and_whoever_has_no_roles():
+    assert {service: readers(service) for service in ("approval", "public-security", "health", "data-exchange")} == {
+        "approval": 2,
+        "public-security": 2,
+        "health": 1,
+        "data-exchange": 1,
+    }
 
 
 def test_whoever_dials_has_a_wire_and_each_worker_and_relay_its_own():

@@ -24,7 +24,7 @@ from yijian_chaos.people import Waits
 from yijian_chaos.profiles import FIRST_FAMILY, Profile
 from yijian_chaos.schedule import Planned, plan
 from yijian_chaos.stage import Stage
-from yijian_chaos.whereabouts import sources_of
+from yijian_chaos.whereabouts import sources_of, spread
 
 CHAOS = CHECKOUT / ".yijian" / "chaos"
 # Of about so many families, from the first to the last that applies, the data must be found nowhere in the open; more
@@ -123,9 +123,8 @@ async def run(order: Order, tell: Callable[[str], None]) -> Result:
 
 
 def _judge(stage: Stage, folder: Path, order: Order) -> Verdict:
-    every = max(1, (order.profile.first_probe - FIRST_FAMILY) // CANARY_FAMILIES)
-    numbers = range(FIRST_FAMILY, order.profile.first_probe, every)
-    families = [family(number, today=stage.today) for number in numbers]
+    applied = range(FIRST_FAMILY, order.profile.first_probe)
+    families = [family(number, today=stage.today) for number in spread(applied, CANARY_FAMILIES)]
     snapshot = checker.collect(sources_of(stage.platform, families), history=folder / "history.jsonl")
     verdict = checker.check(folder, snapshot, all_fine=True)
     if order.keep or not verdict.ok:

@@ -62,6 +62,11 @@ WIRES: Final = tuple(dict.fromkeys(member.wire for member in MEMBERS.values() if
 FURTHER_PROCESSES: Final = tuple(name for name in MEMBERS if name not in {service.name for service in SERVICES})
 
 
+def readers(service: str) -> int:
+    """How many of a service's processes read topics."""
+    return sum(member.service == service and member.role in (None, "worker") for member in MEMBERS.values())
+
+
 def wires_to_postgres() -> tuple[str, ...]:
     """The wires by which anybody reaches the database."""
     dialling = {member.wire for member in MEMBERS.values() if member.has_database}

@@ -12,7 +12,7 @@ from yijian_chaos.checker.sources import Sources
 from yijian_chaos.client import Addresses
 from yijian_chaos.rest import Where
 from yijian_chaos.stage import Stage
-from yijian_chaos.topology import APIS, MEMBERS
+from yijian_chaos.topology import APIS, FURTHER_PROCESSES, MEMBERS, readers
 
 SERVICES = ("approval", "identity", "data-exchange", "rating")
 # The largest pool that a process keeps, and its connections for listening, leases and the signer beside it.
@@ -38,6 +38,7 @@ def sources_of(platform: Platform, families: Iterable[Family]) -> Sources:
     """Everything that the checker reads; `families` are those whose data may stand nowhere in the open."""
     home = platform.home
     brokers = tuple(home.log(name) for name in platform.brokers)
+    on_stage = any(platform.process(name) is not None for name in FURTHER_PROCESSES)
     return Sources(
         databases=databases(platform),
         stores={code: home.department_store(code) for code in departments()},
@@ -53,14 +54,13 @@ def sources_of(platform: Platform, families: Iterable[Family]) -> Sources:
         broker_logs=brokers,
         canaries=tuple(sorted({text for one in families for text in _canaries(one)})),
         backends_allowed=sum(member.has_database for member in MEMBERS.values()) * (LARGEST_POOL + BESIDE_THE_POOL),
-        processes={store: _readers(platform, store) for store in (*SERVICES, *departments())},
+        processes={store: readers(store) if on_stage else 1 for store in (*SERVICES, *departments())},
     )
 
 
-def _readers(platform: Platform, service: str) -> int:
-    """How many of its processes read topics: those of a stage that run, or the one under the service's own name."""
-    names = [name for name, member in MEMBERS.items() if member.service == service and member.role in (None, "worker")]
-    return sum(platform.process(name) is not None for name in names) or 1
+def spread(numbers: range, wanted: int) -> range:
+    """About so many of these numbers, or all, from the first to the last."""
+    return numbers[:: max(1, len(numbers) // wanted)]
 
 
 def _canaries(one: Family) -> Iterator[str]:

@@ -25,9 +25,9 @@ def judge(evidence: Evidence, judgement: Judgement) -> None:
                 _partition(consumer, place, stored.get(name), committed.get(name), judgement)
     for each in evidence.snapshot.members:
         judgement.looked("I8", "groups")
-        if each.found != each.running:
+        if each.found != each.expected:
             what = "not every process is in its group"
-            judgement.broken("I8", what, group=each.group, found=each.found, running=each.running)
+            judgement.broken("I8", what, group=each.group, found=each.found, expected=each.expected)
     for group, topic, partition in stored.keys() - expected:
         judgement.broken("I8", "somebody unknown stores offsets", consumer=group, topic=topic, partition=partition)
 

@@ -167,10 +167,10 @@ def read_committed(login: Login) -> list[Committed]:
     return found
 
 
-def read_members(login: Login, running: Mapping[str, int]) -> list[Members]:
+def read_members(login: Login, processes: Mapping[str, int]) -> list[Members]:
     """How many each known group has, as soon as each has all of them, or when they were waited for."""
     admin = AdminClient(dict(login))
-    expected = {consumer.group: running[consumer.store] for consumer in CONSUMERS}
+    expected = {consumer.group: processes[consumer.store] for consumer in CONSUMERS}
     until = monotonic() + GATHERED_S
     while True:
         told = admin.describe_consumer_groups(list(expected), request_timeout=PATIENCE_S)

@@ -155,11 +155,11 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """How many processes the broker has in a group, and how many there are."""
+    """How many processes the broker has in a group, and how many there should be."""
 
     group: str
     found: int
-    running: int
+    expected: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from yijian_chaos.planted.bugs import BUGS
 from yijian_chaos.profiles import FIRST_FAMILY, WARM_UP_FAMILIES, Profile
 from yijian_chaos.rest import why_not_at_rest
 from yijian_chaos.stage import Stage
-from yijian_chaos.whereabouts import addresses_of, sources_of, where_to_look
+from yijian_chaos.whereabouts import addresses_of, sources_of, spread, where_to_look
 
 FOLDER = CHECKOUT / ".yijian" / "chaos" / "planted"
 SEED = 12
@@ -98,7 +98,7 @@ async def attempt(scenario: Scenario, *, planted: str | None, folder: Path = FOL
         await stage.up()
         attacked_s = await _attack(scenario, stage, evidence)
         await _come_to_rest(stage)
-        verdict = await asyncio.to_thread(_judge, stage, evidence)
+        verdict = await asyncio.to_thread(_judge, scenario, stage, evidence)
     finally:
         with suppress(OSError):
             shutil.copytree(stage.logs, evidence / "logs")
@@ -151,9 +151,9 @@ async def _come_to_rest(stage: Stage) -> None:
             before, since = waiting, time.monotonic()
 
 
-def _judge(stage: Stage, evidence: Path) -> Verdict:
-    first = FIRST_FAMILY + WARM_UP_FAMILIES
-    families = [family(number, today=stage.today) for number in range(first, first + CANARY_FAMILIES)]
+def _judge(scenario: Scenario, stage: Stage, evidence: Path) -> Verdict:
+    applied = range(FIRST_FAMILY + WARM_UP_FAMILIES, scenario.load.first_probe)
+    families = [family(number, today=stage.today) for number in spread(applied, CANARY_FAMILIES)]
     snapshot = checker.collect(sources_of(stage.platform, families), history=evidence / "history.jsonl")
     # Nobody samples the processes here, and there need be no dead letter.
     return checker.check(evidence, snapshot, may_be_empty=(*checker.SAMPLED, "I11"), all_fine=True)
