@@ -1,11 +1,11 @@
 import json
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 
 from yijian_bench.load import Order, requests
 from yijian_examples.forms import form_of
-from yijian_examples.population import family
+from yijian_examples.population import SHANGHAI, family
 
-YESTERDAY = date.today() - timedelta(days=1)  # noqa: DTZ011 - any day that is not today's
+YESTERDAY = datetime.now(SHANGHAI).date() - timedelta(days=1)
 
 
 def test_forms_are_of_the_day_of_the_records_though_another_has_begun() -> None:

@@ -1,5 +1,7 @@
 """No forged token is anybody's, and none makes us fetch, wait or fail otherwise than by refusing it."""
 
+from typing import Any
+
 import httpx
 import pytest
 from yijian_common.auth import TokenVerifier
@@ -10,8 +12,8 @@ from yijian_common.tokens import TokenRefusedError
 
 AUDIENCE = "approval"
 ISSUER = Issuer("http://identity.test")
-CLAIMS = ISSUER.claims(AUDIENCE)
-FORGED = forged_tokens(ISSUER, CLAIMS)
+# Their names only: tokens are good, and nearly good, for minutes, and a test may come much later than this.
+FORGERIES = tuple(forged_tokens(ISSUER, ISSUER.claims(AUDIENCE)))
 
 
 class Verified:
@@ -38,25 +40,35 @@ async def verified() -> Verified:
     return made
 
 
-@pytest.mark.parametrize("name", FORGED)
-async def test_it_is_refused(verified: Verified, name: str) -> None:
+@pytest.fixture
+def claims() -> dict[str, Any]:
+    return ISSUER.claims(AUDIENCE)
+
+
+@pytest.fixture
+def forged(claims: dict[str, Any]) -> dict[str, str]:
+    return forged_tokens(ISSUER, claims)
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+async def test_it_is_refused(verified: Verified, forged: dict[str, str], name: str) -> None:
     with pytest.raises(Unauthenticated):
-        await verified.verifier.verify(FORGED[name])
+        await verified.verifier.verify(forged[name])
 
 
-@pytest.mark.parametrize("name", [name for name in FORGED if "authorisation" not in name])
-async def test_it_authorises_nobody_either(verified: Verified, name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in FORGERIES if "authorisation" not in name])
+async def test_it_authorises_nobody_either(verified: Verified, forged: dict[str, str], name: str) -> None:
     with pytest.raises(TokenRefusedError):
-        await verified.verifier.verify_authorisation(FORGED[name])
+        await verified.verifier.verify_authorisation(forged[name])
 
 
-async def test_the_good_one_is_accepted(verified: Verified) -> None:
-    assert (await verified.verifier.verify(ISSUER.sign(CLAIMS))).subject == CLAIMS["sub"]
-    assert len(FORGED) > 100
+async def test_the_good_one_is_accepted(verified: Verified, claims: dict[str, Any]) -> None:
+    assert (await verified.verifier.verify(ISSUER.sign(claims))).subject == claims["sub"]
+    assert len(FORGERIES) > 100
 
 
-async def test_all_of_them_make_us_ask_identity_once(verified: Verified) -> None:
-    for token in FORGED.values():
+async def test_all_of_them_make_us_ask_identity_once(verified: Verified, forged: dict[str, str]) -> None:
+    for token in forged.values():
         with pytest.raises(Unauthenticated):
             await verified.verifier.verify(token)
     assert verified.fetched == 1

@@ -31,7 +31,8 @@ from .ledger_story import ORIGIN, Reader, sign
 
 pytestmark = pytest.mark.postgres
 
-ERASED_AT = NOW + timedelta(days=1)
+# Who was erased is kept in mind for forty days.
+ERASED_AT = datetime.now(UTC) - timedelta(days=1)
 HERS = {"canary-of-the-mother", "canary-of-the-child", "canary-of-both", "mother-agreed-to-this"}
 
 
