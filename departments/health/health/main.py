@@ -44,7 +44,8 @@ def register_birth(task: Task[RegistrationRequest], records: HealthRecords) -> A
             return needs_person("婚姻登记情况尚未核实，需人工核对")
         if request.marriage_status == "UNMARRIED" and not request.unmarried_statement:
             return return_for_correction([("/marriage/statement", "未婚生育的，请签署《非婚生育说明》")])
-    number = f"SY{request.target_code12[:6]}-{task.requested_at:%Y}-{records.next_number('birth-registration'):08d}"
+    serial = records.next_number("birth-registration")
+    number = f"SY{request.target_code12[:6]}-{local_day(task.requested_at):%Y}-{serial:08d}"
     records.register_birth(number, mother_id_no=request.mother_id_no, task_id=task.id)
     return approve({"birth_registration_no": number}, documents={"birth-registration": number})
 

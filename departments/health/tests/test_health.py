@@ -1,6 +1,7 @@
 """The health commission: registrations, certificates that the delivery record bears out (V9), proofs, parenting."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -63,6 +64,13 @@ def test_a_verified_marriage_is_enough_for_the_birth_registration(health: Health
     assert isinstance(answer, TaskAnswered)
     assert answer.personal.outputs == {"birth_registration_no": "SY990101-2026-00000001"}
     assert answer.personal.documents[0].kind == "birth-registration"
+
+
+def test_a_registration_of_new_years_night_is_of_the_new_year(health: Health):
+    asked = sample_task("B1", registration_fields())
+    answer = health.give(asked.model_copy(update={"requested_at": datetime(2026, 12, 31, 17, tzinfo=UTC)}))
+    assert isinstance(answer, TaskAnswered)
+    assert answer.personal.outputs == {"birth_registration_no": "SY990101-2027-00000001"}
 
 
 def test_an_unmarried_mother_signs_a_statement(health: Health):

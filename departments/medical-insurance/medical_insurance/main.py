@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from pydantic import BaseModel
-from yijian_department import Answer, Department, Task, approve, needs_person, reject
+from yijian_department import Answer, Department, Task, approve, local_day, needs_person, reject
 
 from medical_insurance.records import InsuranceRecords, Insured, Settlement
 
@@ -101,7 +101,7 @@ def refund_maternity_costs(task: Task[BenefitRequest], records: InsuranceRecords
         return needs_person(doubt)
     rule = benefit_rules()[insurance.type if insurance else "RESIDENT"]
     amount = min(rule.refund_fen(settlement.total_fen), rule.ceiling_fen) if settlement else rule.fixed_fen
-    batch = f"SY{task.requested_at:%Y%m%d}-{records.next_number('refund'):08d}"
+    batch = f"SY{local_day(task.requested_at):%Y%m%d}-{records.next_number('refund'):08d}"
     records.refund(mother, delivery, task_id=task.id, batch=batch, amount_fen=amount)
     return approve({"benefit_amount_fen": amount, "payment_batch": batch})
 

@@ -1,6 +1,7 @@
 """Medical insurance: a child is insured once, re-keyed when it has a number, and a delivery is refunded once."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -83,6 +84,13 @@ def test_what_cannot_be_rekeyed_is_refused_and_stays_as_it_was(insurance: Insura
     taken = insurance.give(sample_task("B5-rekey", {**fields, "birth_cert_no": "Z990000001"}, child=1))
     assert isinstance(taken, TaskAnswered)
     assert taken.outcome is Outcome.REJECTED
+
+
+def test_a_payment_batch_is_of_the_day_in_china(insurance: Insurance):
+    asked = sample_task("B8", {"mother_id_no": MOTHER, "inpatient_no": "ZY1"})
+    answer = insurance.give(asked.model_copy(update={"requested_at": datetime(2026, 11, 20, 17, tzinfo=UTC)}))
+    assert isinstance(answer, TaskAnswered)
+    assert answer.personal.outputs["payment_batch"] == "SY20261121-00000001"
 
 
 def test_a_delivery_is_refunded_once_by_its_rule(insurance: Insurance):
