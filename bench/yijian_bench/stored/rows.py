@@ -199,6 +199,7 @@ IDENTITY = (
 )
 # A week after its invitation nobody could review any more: what nobody had said anything about is counted as such.
 _CLOSED = "c.at < now() - interval '10 days'"
+_DAY = "(c.at AT TIME ZONE 'Asia/Shanghai')::date"
 RATING = (
     Rows(
         "invitation",
@@ -228,14 +229,14 @@ RATING = (
     Rows(
         "fact",
         f"""INSERT INTO fact (cause, kind, department, day, times, at)
-           SELECT pg_temp.other(c.n, kind || department), kind, department, c.at::date, 1, c.at
+           SELECT pg_temp.other(c.n, kind || department), kind, department, {_DAY}, 1, c.at
            FROM copy c, (SELECT DISTINCT department FROM handling LIMIT 7) d, unnest(ARRAY['INVITED', 'DEFAULTED']) kind
            WHERE kind = 'INVITED' OR {_CLOSED}""",
     ),
     Rows(
         "figure",
-        """INSERT INTO figure SELECT d.department, c.day, '{"INVITED": 3910, "DEFAULTED": 3800}'
-           FROM (SELECT DISTINCT at::date AS day FROM copy) c, (SELECT DISTINCT department FROM figure) d
+        f"""INSERT INTO figure SELECT d.department, c.day, '{{"INVITED": 3910, "DEFAULTED": 3800}}'
+           FROM (SELECT DISTINCT {_DAY} AS day FROM copy c) c, (SELECT DISTINCT department FROM figure) d
            ON CONFLICT DO NOTHING""",
     ),
     _inbox(1),
