@@ -5,7 +5,7 @@ a bounded number of rows each.
 """
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -25,8 +25,10 @@ async def erase_sent(
 ) -> int:
     """Delete the messages under these keys that were written in this time and are sent; returns how many still wait."""
     waiting = 0
+    # The days are the database's; its clock and that of whoever says when may stand on either side of a midnight.
+    first, last = since.date() - timedelta(days=1), until.date() + timedelta(days=1)
     for day in await days_kept(pool):
-        if not since.date() <= day <= until.date():
+        if not first <= day <= last:
             continue
         ends: Any = await pool.fetchrow("SELECT min(id) AS low, max(id) AS high FROM outbox WHERE day = $1", day)
         if ends["low"] is None:
