@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from yijian_embedded import archiving, backup, postgres
-from yijian_embedded.archive import bases, begin_line, find_base
+from yijian_embedded.archive import bases, begin_line, find_base, lines
 from yijian_embedded.base_backup import find_faults, prune
 from yijian_embedded.errors import PlatformError
 from yijian_embedded.home import Home
@@ -167,6 +167,24 @@ def test_what_is_wrong_with_an_archive_is_told(server: Server):
     with connect(server.url) as admin:
         assert admin.execute("SELECT count(*) FROM pg_replication_slots").fetchone() == (0,)
         assert admin.execute("SHOW synchronous_standby_names").fetchone() == ("",)
+
+
+def test_what_lines_before_hold_is_removed_as_well(server: Server):
+    first = backup.begin(server.home, server.ports, server.archive)
+    old = backup.back_up(server.home, server.ports)
+    theirs = begin_line(Home(server.home.folder / "another"), server.archive)
+    line = backup.begin(server.home, server.ports, server.archive)
+    # Whoever else goes on writing to this archive keeps what is theirs.
+    (theirs.wal / "000000010000000000000001.partial").touch()
+    newer = backup.back_up(server.home, server.ports)
+
+    assert prune(line, keep=2) == []
+    assert bases(server.archive) == [old, newer]
+    assert prune(line, keep=1) == [old]
+    assert bases(server.archive) == [newer]
+    assert lines(server.archive) == [theirs, line]
+    assert not first.folder.exists()
+    assert list(find_faults(server.home, newer)) == []
 
 
 def test_keys_are_put_by_apart_from_what_they_open(server: Server, tmp_path: Path):

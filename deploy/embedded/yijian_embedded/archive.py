@@ -50,6 +50,11 @@ class Line:
         times = [path.stat().st_mtime for path in self.wal.glob("*") if path.is_file()]
         return datetime.fromtimestamp(max(times), UTC) if times else None
 
+    def ended_before(self, other: "Line") -> bool:
+        """Whether nothing of this line arrived any more when the other began."""
+        until = self.received_until
+        return self.name < other.name and (until is None or until.strftime(STAMP) < other.name)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Base:

@@ -9,7 +9,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Final
 
-from yijian_embedded.archive import Base, Line, bases_of, note_base, stamp
+from yijian_embedded.archive import Base, Line, bases_of, lines, note_base, stamp
 from yijian_embedded.archiving import address_of, run, wal_files
 from yijian_embedded.errors import PlatformError
 from yijian_embedded.home import Home, make_private_folder
@@ -54,18 +54,31 @@ def copy_stores(home: Home, line: Line, name: str) -> list[Path]:
 
 
 def prune(line: Line, *, keep: int) -> list[Base]:
-    """Remove all but the newest copies of this line, and the log that only they needed; says which went."""
-    known = sorted(bases_of(line), key=lambda base: base.whole_at)
-    gone = known[: -max(keep, 1)]
+    """Remove all but the newest copies of the archive that this line is written to, and the log that only they needed.
+
+    The lines before it count too: what they hold was promised to be forgotten as well. A line that somebody else still
+    writes is left alone. Says which copies went.
+    """
+    ours = [each for each in lines(line.folder.parent) if each == line or each.ended_before(line)]
+    known = sorted((base for each in ours for base in bases_of(each)), key=lambda base: base.whole_at)
+    kept, gone = known[-keep:], known[:-keep]
     for base in gone:
         base.note.unlink()
         rmtree(base.folder)
-        rmtree(line.stores / base.name, ignore_errors=True)
-    if gone:
-        for path in wal_files(line):
-            if len(path.stem) == SEGMENT_DIGITS and path.name < known[len(gone)].first_wal:
-                path.unlink()
+        rmtree(base.line.stores / base.name, ignore_errors=True)
+    for each in ours:
+        needed = min((base.first_wal for base in kept if base.line == each), default=None)
+        if needed is not None:
+            _drop_log(each, before=needed)
+        elif each != line:
+            rmtree(each.folder)
     return gone
+
+
+def _drop_log(line: Line, *, before: str) -> None:
+    for path in wal_files(line):
+        if len(path.stem) == SEGMENT_DIGITS and path.name < before:
+            path.unlink()
 
 
 def find_faults(home: Home, base: Base) -> Iterator[str]:
