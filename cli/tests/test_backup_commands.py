@@ -34,6 +34,7 @@ def call(*arguments: str) -> Result:
         (("restore", "department", "helth"), "is no department"),
         (("restore", "keys", "--from", "/nowhere"), "name the folder that `yijian backup keys` wrote"),
         (("restore", "kafka", "--reason", "a drill"), "run `yijian up` first"),
+        (("restore", "forget", "approval@20261121T031502.000000Z"), "run `yijian up` first"),
         (("grow", "departments", "--to", "24"), "is no topic of the catalogue"),
         (("grow", "data-exchange.consents", "--to", "24"), "keeps its one partition"),
     ],

@@ -22,7 +22,14 @@ from yijian_embedded.platform import Platform
 from yijian_embedded.ports import choose_ports
 from yijian_embedded.processes import find_running, recorded
 from yijian_embedded.provisioning import SERVICE_DATABASES
-from yijian_embedded.recovery import SCRATCH, copy_database, recover_server, scratch_server
+from yijian_embedded.recovery import (
+    SCRATCH,
+    copy_database,
+    drop_former,
+    former_databases,
+    recover_server,
+    scratch_server,
+)
 from yijian_embedded.topology import port_names
 from yijian_ledger import provisioning as ledger
 
@@ -80,7 +87,8 @@ def server(*, archive: Archive = None, as_json: AsJson = False) -> None:
     console.print(f"The server is back with everything up to {told['last_transaction']} ({told['seconds']} s).")
     if recovered.replaced:
         console.print(f"Its former files are in {recovered.replaced}: delete them when nobody needs them.")
-    console.print("Now `yijian up`, then `yijian backup now` and `yijian reconcile`.", highlight=False)
+    copy = "backup now" if current_line(platform.home) else f"backup start --to {folder}"
+    console.print(f"Now `yijian up`, then `yijian {copy}` and `yijian reconcile`.", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -125,6 +133,27 @@ def database(
     if brought:
         console.print(f"{brought} leaves of the ledger, which does not go back, were brought forward.", highlight=False)
     console.print("Now `yijian up`, then `yijian reconcile`.", highlight=False)
+
+
+@app.command()
+def forget(
+    former: Annotated[str, typer.Argument(metavar="FORMER", help="Such as approval@20261121T031502.000000Z.")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Nobody needs what `restore database` put aside any more: delete it, with what people were promised to forget."""
+    url = ready_platform().postgres_admin_url
+    known = former_databases(url, former.partition("@")[0])
+    if former not in known:
+        raise PlatformError(f"{former!r} was not put aside: {', '.join(known) or 'nothing is, under that name'}")
+    if not yes:
+        typer.confirm(f"Delete {former} with everything in it?", abort=True)
+    drop_former(url, former)
+    if as_json:
+        print_json({"forgotten": former})
+        return
+    console.print(f"{former} is gone.", highlight=False)
 
 
 @app.command()
