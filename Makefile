@@ -31,10 +31,10 @@ status: install ## Show what runs and where
 demo: install ## Watch one birth application go through seven departments
 	@$(BIN)/yijian demo
 
-test: install ## Run every test on a real Kafka and a real Postgres
+test: install ## Run all but the long tests, on a real Kafka and a real Postgres
 	@$(BIN)/pytest
 
-test-faults: install ## Kill, cut off and restart things for many minutes: what make test only samples
+test-faults: install ## Kill, cut off and restart things for some hours: what make test only samples
 	@$(BIN)/pytest -m slow
 
 test-ledger: install ## Attack, kill and hammer the ledger for many minutes: what make test only samples
