@@ -160,7 +160,7 @@ async def _drained(bench: Bench, accepted: Sequence[str], *, within: float) -> i
     connection = await asyncpg.connect(bench.platform.database_url("approval"))
     try:
         deadline = time.monotonic() + within
-        while await connection.fetchval(open_ones, accepted) and time.monotonic() < deadline:  # noqa: ASYNC110
+        while await connection.fetchval(open_ones, accepted) and time.monotonic() < deadline:  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(1)
         count: int = await connection.fetchval(granted, accepted)
         return count

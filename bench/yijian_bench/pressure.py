@@ -51,7 +51,7 @@ class Arrivals:
     async def come(self) -> None:
         """Let them come at their moments; returns when the last one is answered."""
         signing = [asyncio.create_task(self._sign()) for _ in range(SIGNERS)]
-        while len(self._waiting) < STOCK and not all(task.done() for task in signing):  # noqa: ASYNC110
+        while len(self._waiting) < STOCK and not all(task.done() for task in signing):  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(LOOK_SECONDS)
         tasks: set[asyncio.Task[None]] = set()
         start = time.monotonic()

@@ -19,7 +19,7 @@ for name in BUGS:
 
 def python(*arguments: str, environment: str = "development") -> subprocess.CompletedProcess[str]:
     told = {**os.environ, "YIJIAN_ENVIRONMENT": environment}
-    return subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True, env=told)  # noqa: S603
+    return subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True, env=told)  # noqa: S603 - our own words, no shell
 
 
 def test_there_are_twelve_and_each_has_a_scenario_a_place_and_somebody_who_catches_it():

@@ -115,7 +115,7 @@ def _run(program: str, *arguments: str, check: bool = True) -> bool:
     found = shutil.which(program)
     if found is None:
         raise OSError(f"there is no program `{program}`")
-    done = subprocess.run([found, *arguments], check=False, capture_output=True, text=True)  # noqa: S603
+    done = subprocess.run([found, *arguments], check=False, capture_output=True, text=True)  # noqa: S603 - our own words, no shell
     if check and done.returncode:
         raise OSError(f"{program} {' '.join(arguments)}: {done.stderr.strip()}")
     return done.returncode == 0

@@ -26,10 +26,9 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _CODE = re.compile(r"`([^`\n]+)`")
 # A path of this repository: known folders, a slash and a suffix; `*` and `<…>` stand for several files.
-_PATH = re.compile(
-    r"(?:libs|services|departments|cli|deploy|examples|tests|docs|bench)/[\w./-]+\.(?:py|yaml|json|jsonl|md|toml|sql|sh|lock)"
-)
-_NODE = re.compile(r"((?:libs|services|departments|cli|deploy|examples|tests|bench)/[\w./-]+\.py)(?:::(\w+))?")
+_FOLDER = r"(?:libs|services|departments|witness|cli|deploy|examples|tests|docs|bench|chaos)/"
+_PATH = re.compile(_FOLDER + r"[\w./-]+\.(?:py|yaml|json|jsonl|md|toml|sql|sh|lock)")
+_NODE = re.compile(rf"({_FOLDER}[\w./-]+\.py)(?:::(\w+))?")
 _MAKE = re.compile(r"`make ([a-z]+)[^`]*`|^make ([a-z]+)", re.MULTILINE)
 _YIJIAN = re.compile(r"(?:^|`)(?:\.venv/bin/)?yijian ([a-z][a-z -]*)", re.MULTILINE)
 

@@ -27,6 +27,7 @@ FORBIDDEN = (
     (r"\b(?:import|from) jos[e]\b", "", "unmaintained: tokens are joserfc's"),
     (r"\.utcno[w]\(", "", "a naive instant: datetime.now(UTC)"),
     (r"\brandom\.(?:random|choice|randint)\b.*(?:key|token|secret)", "", "secrets come from os.urandom or secrets"),
+    (r"(?m)# noq[a](?:: ?[A-Z0-9, ]+)?$", "", "an exemption from a linter's rule carries its reason beside it"),
 )
 # What may not stand in any file: where packages come from and where somebody's checkout lies is the machine's affair.
 FOREIGN = (

@@ -77,8 +77,8 @@ async def test_each_of_a_thousand_attacks_is_found_and_leaves_are_named(scene: S
         if leaf is not None:
             tried[name] += 1
             named[name] += any(found.leaf == leaf or f"leaf {leaf} " in found.text for found in result.findings)
-    print(f"\n1,000 attacks, seed {seed}: {1000 - len(missed)} found; leaf named {named.total()} of {tried.total()}")  # noqa: T201
-    print({name: f"{named[name]}/{tried[name]}" for name in tried})  # noqa: T201
+    print(f"\n1,000 attacks, seed {seed}: {1000 - len(missed)} found; leaf named {named.total()} of {tried.total()}")  # noqa: T201 - for whoever runs it
+    print({name: f"{named[name]}/{tried[name]}" for name in tried})  # noqa: T201 - for whoever runs it
     assert missed == []
     assert set(tried) == {attack.__name__ for attack in ON_LEAVES}
     assert named.total() >= 0.95 * tried.total()
@@ -99,7 +99,7 @@ async def test_who_asks_no_witness_cannot_tell_a_history_rewritten_by_its_own_ke
     """What the witness is for; the page says so."""
     memory = (await scene.audit()).memory
     async with scene.tampered() as session:
-        await rewrite_and_sign_with_the_stolen_key(Attacker(session, random.Random(1), LEAVES, scene.key))  # noqa: S311
+        await rewrite_and_sign_with_the_stolen_key(Attacker(session, random.Random(1), LEAVES, scene.key))  # noqa: S311 - attacks that can be repeated
         assert (await scene.audit(witnessed=False)).in_order
         assert not (await scene.audit(witnessed=False, memory=memory)).in_order
         assert not (await scene.audit()).in_order
@@ -114,7 +114,7 @@ async def test_two_auditors_who_were_shown_different_ends_find_out_at_the_next_w
         await scene.cosign()
         first = await scene.audit()
         async with scene.tampered() as session:
-            await grow_with_the_stolen_key(Attacker(session, random.Random(3), 300, scene.key))  # noqa: S311
+            await grow_with_the_stolen_key(Attacker(session, random.Random(3), 300, scene.key))  # noqa: S311 - attacks that can be repeated
             second = await scene.audit(memory=first.memory)
             assert second.in_order, "beyond what was witnessed nobody can tell yet"
         await scene.append(60)

@@ -141,7 +141,7 @@ async def hammered(scene: Scene, seconds: float, seed: int) -> Hammer:
     assert hammer.consistent
     times = sorted(at for at, _ in hammer.sizes if at < began + took)
     longest = max((later - earlier for earlier, later in pairwise(times)), default=0.0)
-    print(  # noqa: T201
+    print(  # noqa: T201 - for whoever runs it
         f"\n{len(hammer.ids) / took:,.0f} leaves/s over {took:.0f} s with {READERS} readers:"
         f" {hammer.verified} inclusions and {hammer.consistent} consistencies verified;"
         f" longest time without a new checkpoint {longest:.2f} s"

@@ -100,4 +100,4 @@ async def test_killed_at_every_round_trip_it_leaves_the_tables_in_order(dying: D
     code, _ = await dying.run()
     assert code == 0
     await dying.is_clean()
-    print(f"\nkilled before and after each of {said['rounds']} round trips: fsck clean each time")  # noqa: T201
+    print(f"\nkilled before and after each of {said['rounds']} round trips: fsck clean each time")  # noqa: T201 - for whoever runs it

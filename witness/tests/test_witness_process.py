@@ -44,7 +44,7 @@ class Process:
             "YIJIAN_WITNESS_STORE": str(self.settings.witness_store),
             "YIJIAN_LEDGER_PUBLIC_KEY_FILE": str(self.settings.ledger_public_key_file),
         }
-        self.process = subprocess.Popen([sys.executable, "-m", "yijian_witness"], env=told)  # noqa: ASYNC220
+        self.process = subprocess.Popen([sys.executable, "-m", "yijian_witness"], env=told)  # noqa: ASYNC220 - over in a moment
         await wait_until(self._answers, what="the witness", within=30)
 
     async def _answers(self) -> bool:

@@ -116,7 +116,7 @@ async def _postgres_tables(
                 continue
             # Names come from the server's own catalogue; a table cannot be a parameter.
             size = await connection.fetchval(
-                f"SELECT avg(pg_column_size(t.*))::int FROM (SELECT * FROM {name} LIMIT {SAMPLE}) t"  # noqa: S608
+                f"SELECT avg(pg_column_size(t.*))::int FROM (SELECT * FROM {name} LIMIT {SAMPLE}) t"  # noqa: S608 - our own names
             )
             indexes = await connection.fetchval("SELECT count(*) FROM pg_index WHERE indrelid = $1::regclass", name)
             found.append(Table(name.replace(".", "_"), size or 64, indexes, *each))
@@ -134,7 +134,7 @@ def _sqlite_rows(bench: Bench, department: str) -> dict[str, Moved]:
     """Rows that are there; SQLite does not count what was done to them."""
     with sqlite3.connect(f"file:{bench.platform.home.department_store(department)}?mode=ro", uri=True) as store:
         names = [row[0] for row in store.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        counts = {name: store.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}  # noqa: S608
+        counts = {name: store.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}  # noqa: S608 - our own names
     store.close()
     return {name: (count, 0, 0) for name, count in counts.items()}
 
@@ -150,7 +150,7 @@ def _sqlite_tables(
                 continue
             columns = [row[1] for row in store.execute(f"PRAGMA table_info({name})")]
             size = " + ".join(f"coalesce(length(CAST({column} AS BLOB)), 0)" for column in columns)
-            mean = store.execute(f"SELECT avg({size}) FROM (SELECT * FROM {name} LIMIT {SAMPLE})").fetchone()[0]  # noqa: S608
+            mean = store.execute(f"SELECT avg({size}) FROM (SELECT * FROM {name} LIMIT {SAMPLE})").fetchone()[0]  # noqa: S608 - our own names
             indexes = len(store.execute(f"PRAGMA index_list({name})").fetchall())
             found.append(Table(name, int(mean), max(indexes, 1), *each))
             if name == "outbox":

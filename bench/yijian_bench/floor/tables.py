@@ -115,7 +115,7 @@ class PostgresTables:
             return
         async with self._pool.acquire() as connection, connection.transaction():
             for rows, keys in gone:
-                await connection.execute(f"DELETE FROM {rows.table.name} WHERE k0 = ANY($1)", keys)  # noqa: S608
+                await connection.execute(f"DELETE FROM {rows.table.name} WHERE k0 = ANY($1)", keys)  # noqa: S608 - our own names
 
 
 class SqliteTables:
@@ -140,7 +140,7 @@ class SqliteTables:
         for rows, keys in new:
             places = ", ".join("?" * (rows.table.indexes + 1))
             values = [(*(key,) * rows.table.indexes, rows.filler) for key in keys]
-            self._db.executemany(f"INSERT INTO {rows.table.name} VALUES ({places})", values)  # noqa: S608
+            self._db.executemany(f"INSERT INTO {rows.table.name} VALUES ({places})", values)  # noqa: S608 - our own names
         await self._commit()
         for rows, keys in new:
             rows.committed(keys, units)

@@ -82,14 +82,14 @@ def _record_tables(store: sqlite3.Connection) -> list[str]:
     return [
         name
         for name in names
-        if name not in _NOT_RECORDS and store.execute(f"SELECT EXISTS (SELECT 1 FROM {name})").fetchone()[0]  # noqa: S608
+        if name not in _NOT_RECORDS and store.execute(f"SELECT EXISTS (SELECT 1 FROM {name})").fetchone()[0]  # noqa: S608 - our own names
     ]
 
 
 def _records(store: sqlite3.Connection, table: str, copies: range) -> Iterator[tuple[Any, ...]]:
     """A row for each copy: like the last real one, under keys and numbers of its own."""
     described = store.execute(f"PRAGMA table_info({table})").fetchall()
-    original = store.execute(f"SELECT * FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()  # noqa: S608
+    original = store.execute(f"SELECT * FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()  # noqa: S608 - our own names
     unique = _unique_columns(store, table)
     for n in copies:
         yield tuple(

@@ -112,7 +112,7 @@ def catch_up(admin_url: str, *, within_s: float = 60) -> None:
 def run(home: Home, program: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run one of Postgres's own programs as the role `backup`."""
     path = str(choose_user(home).binaries / program)
-    return subprocess.run([path, *arguments], capture_output=True, text=True, env=credentials(home), check=False)  # noqa: S603
+    return subprocess.run([path, *arguments], capture_output=True, text=True, env=credentials(home), check=False)  # noqa: S603 - our own words, no shell
 
 
 def address_of(port: int) -> str:

@@ -129,7 +129,7 @@ def _format(home: Home, shape: Shape, ports: Mapping[str, int], cluster_id: str,
     options = folder / "format.options"
     quoted = "\n".join(f'"{argument}"' for argument in arguments)
     write_private(options, f"{(folder / 'jvm.options').read_text(encoding='utf-8')}\n{quoted}\n")
-    result = subprocess.run([find_java(), f"@{options}"], capture_output=True, text=True, check=False)  # noqa: S603
+    result = subprocess.run([find_java(), f"@{options}"], capture_output=True, text=True, check=False)  # noqa: S603 - our own words, no shell
     options.unlink()
     if result.returncode:
         raise PlatformError(f"Kafka's storage could not be made:\n{result.stdout[-1000:]}{result.stderr[-1000:]}")

@@ -125,7 +125,7 @@ def _make_cluster(home: Home, user: PostgresUser, data: Path) -> None:
     options = ["--encoding=UTF8", "--locale=C", "--data-checksums", f"--username={ADMIN}"]
     access = ["--auth=scram-sha-256", f"--pwfile={password_file}"]
     command = [*user.prefix, str(user.binaries / "initdb"), "-D", str(draft), *options, *access]
-    result = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)  # noqa: S603
+    result = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)  # noqa: S603 - our own words, no shell
     password_file.unlink()
     if result.returncode:
         raise PlatformError(f"Postgres's storage could not be made:\n{result.stderr[-2000:]}")
@@ -145,7 +145,7 @@ def refuse_to_begin_anew(home: Home) -> None:
 def _refuse_other_version(user: PostgresUser, data: Path) -> None:
     made_by = (data / "PG_VERSION").read_text(encoding="ascii").strip()
     command = [*user.prefix, str(user.binaries / "postgres"), "--version"]
-    ours = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[2]  # noqa: S603
+    ours = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[2]  # noqa: S603 - our own words, no shell
     if ours.split(".")[0] != made_by:
         raise PlatformError(f"{data} was made by Postgres {made_by}, this is {ours}: dump it there, or `yijian clean`")
 

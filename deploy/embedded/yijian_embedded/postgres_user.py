@@ -85,7 +85,7 @@ def server_major(folder: Path, prefix: Sequence[str] = ()) -> int:
     """The major version of the server in this folder, 0 when it does not run."""
     try:
         command = [*prefix, str(folder / "postgres"), "--version"]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)  # noqa: S603
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)  # noqa: S603 - our own words, no shell
         return int(answer.stdout.split()[2].split(".")[0])
     except (OSError, ValueError, IndexError, subprocess.SubprocessError):
         return 0
@@ -98,7 +98,7 @@ def user_namespace() -> tuple[str, ...]:
     if not unshare:
         return ()
     prefix = (unshare, "--user", f"--map-user={ANYBODY}", f"--map-group={ANYBODY}")
-    answer = subprocess.run([*prefix, "id", "-u"], capture_output=True, text=True, check=False)  # noqa: S603
+    answer = subprocess.run([*prefix, "id", "-u"], capture_output=True, text=True, check=False)  # noqa: S603 - our own words, no shell
     return prefix if answer.stdout.strip() == str(ANYBODY) else ()
 
 

@@ -154,7 +154,7 @@ def _client(user: PostgresUser, program: str, arguments: Sequence[str], url: str
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     environment = inherited | {key: str(value) for key, value in told.items()} | {"LC_ALL": "C"}
     command = [str(user.binaries / program), *arguments, "-w", "-d", database]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)  # noqa: S603
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)  # noqa: S603 - our own words, no shell
     if result.returncode:
         raise PlatformError(f"{program} of {database} failed:\n{result.stderr[-1500:]}")
 

@@ -20,7 +20,7 @@ from yijian_contracts.working_days import (
 )
 
 MOMENT = timedelta(microseconds=1)
-INSTANTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 9, 1)).map(lambda at: at.replace(tzinfo=CITY_ZONE))  # noqa: DTZ001
+INSTANTS = st.datetimes(datetime(2026, 1, 1), datetime(2027, 9, 1)).map(lambda at: at.replace(tzinfo=CITY_ZONE))  # noqa: DTZ001 - the zone comes with map
 
 
 def noon(day: date) -> datetime:

@@ -38,5 +38,5 @@ async def test_a_record_for_others_is_passed_over(line: Line):
 
 
 async def read_to_the_end(line: Line, consumer: str) -> bool:
-    rows = await line.bench.query(f"SELECT sum(next_offset) FROM consumer_offset WHERE consumer = '{consumer}'")  # noqa: S608
+    rows = await line.bench.query(f"SELECT sum(next_offset) FROM consumer_offset WHERE consumer = '{consumer}'")  # noqa: S608 - our own names
     return int(rows[0][0]) == 100

@@ -177,7 +177,7 @@ def test_an_answer_said_again_changes_nothing_and_another_one_is_refused():
 
 def test_nobody_answering_ends_what_waited_after_fifteen_days():
     waiting = decided(decided(submitted().application, "B2").application, "B3").application
-    assert consenting.look_at(waiting) and min(consenting.look_at(waiting)) == NOON + ANSWER_WITHIN  # noqa: PT018
+    assert consenting.look_at(waiting) and min(consenting.look_at(waiting)) == NOON + ANSWER_WITHIN  # noqa: PT018 - one thought
     early = consenting.let_expire(waiting, at=NOON + ANSWER_WITHIN - timedelta(seconds=1))
     assert (early.application, early.entries) == (waiting, [])
     step = consenting.let_expire(waiting, at=NOON + ANSWER_WITHIN)

@@ -265,7 +265,7 @@ def fill(service: Service) -> None:
             first, *others = (str(name) for (name,) in columns)
             copied = ", ".join([key, *(f"t.{name}" for name in others)])
             session.execute(
-                f"INSERT INTO {table} SELECT {copied} FROM (SELECT * FROM {table} ORDER BY {first} LIMIT 1) t,"  # type: ignore[call-overload]  # noqa: S608
+                f"INSERT INTO {table} SELECT {copied} FROM (SELECT * FROM {table} ORDER BY {first} LIMIT 1) t,"  # type: ignore[call-overload]  # noqa: S608 - our own names
                 f" generate_series(1, {ROWS}) n"
             )
         session.execute(

@@ -52,11 +52,11 @@ FROM signing_keys ORDER BY signs_from
 """
 _DELETE = f"""
 DELETE FROM signing_keys WHERE kid IN (SELECT kid FROM ({_TURNS}) AS turns WHERE until < now() - $1::interval)
-"""  # noqa: S608
+"""  # noqa: S608 - our own names
 _SHRED = f"""
 UPDATE signing_keys SET sealed = NULL
 WHERE sealed IS NOT NULL AND kid IN (SELECT kid FROM ({_TURNS}) AS turns WHERE until < now() - $1::interval)
-"""  # noqa: S608
+"""  # noqa: S608 - our own names
 
 
 class KeyState(StrEnum):

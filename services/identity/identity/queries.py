@@ -11,10 +11,10 @@ from yijian_common.tokens import Kind, Principal
 from identity.people import COLUMNS, TABLES, Person, read_person
 
 _BY_ACCOUNT = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.account = $1"  # noqa: S608 - constants only
-_BY_ID = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.id = $1"  # noqa: S608
-_BY_ID_NO = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.id_index = $1"  # noqa: S608
+_BY_ID = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.id = $1"  # noqa: S608 - our own names
+_BY_ID_NO = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.id_index = $1"  # noqa: S608 - our own names
 _BY_SESSION = (
-    f"SELECT {COLUMNS}, login_sessions.auth_time, login_sessions.id AS session_id FROM {TABLES}"  # noqa: S608
+    f"SELECT {COLUMNS}, login_sessions.auth_time, login_sessions.id AS session_id FROM {TABLES}"  # noqa: S608 - our own names
     " JOIN login_sessions ON login_sessions.person_id = people.id"
     " WHERE login_sessions.token_index = $1 AND login_sessions.expires_at > now() AND login_sessions.ended_at IS NULL"
 )
@@ -25,7 +25,7 @@ SELECT EXISTS (SELECT FROM grants WHERE id = $1 AND revoked_at IS NOT NULL)
 _LOGIN_INSTANT = """
 SELECT GREATEST(now(), date_trunc('second', signed_out_at) + interval '1 second') FROM people WHERE id = $1
 """
-_FIRST = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.kind = $1 ORDER BY people.account LIMIT $2"  # noqa: S608
+_FIRST = f"SELECT {COLUMNS} FROM {TABLES} WHERE people.kind = $1 ORDER BY people.account LIMIT $2"  # noqa: S608 - our own names
 
 
 async def find_account(held: Connection, account: str) -> asyncpg.Record | None:

@@ -100,7 +100,7 @@ def _for_itself(provider: OpenIdProvider, client: Client, form: Mapping[str, str
         raise OAuthError("invalid_target", "this client may not ask for this resource")
     claims = {"sub": client.id, "aud": audience, "client_id": client.id, "scope": "", "kind": client.kind}
     access_token = provider.signer.access_token(claims)
-    return TokenAnswer(access_token=access_token, token_type="Bearer", expires_in=ACCESS_TOKEN_SECONDS)  # noqa: S106
+    return TokenAnswer(access_token=access_token, token_type="Bearer", expires_in=ACCESS_TOKEN_SECONDS)  # noqa: S106 - no password: the name of a scheme
 
 
 def _refused_token() -> OAuthError:

@@ -46,7 +46,7 @@ async def dump(provider: OpenIdProvider) -> str:
     rows: list[str] = []
     for table in tables:
         name = table["tablename"]
-        rows += [row["row"] for row in await provider.pool.fetch(f'SELECT "{name}"::text AS row FROM "{name}"')]  # noqa: S608
+        rows += [row["row"] for row in await provider.pool.fetch(f'SELECT "{name}"::text AS row FROM "{name}"')]  # noqa: S608 - our own names
     return "\n".join(rows)
 
 
@@ -190,7 +190,7 @@ async def test_a_newborn_that_nobody_could_name_any_more_goes_with_the_last_guar
     assert await city.provider.pool.fetchval("SELECT count(*) FROM holder") == 2
     await erase(city, "father-0002")
     for table in ("holder", "document", "case_holder", "guardian"):
-        assert await city.provider.pool.fetchval(f"SELECT count(*) FROM {table}") == 0  # noqa: S608
+        assert await city.provider.pool.fetchval(f"SELECT count(*) FROM {table}") == 0  # noqa: S608 - our own names
 
 
 async def test_what_was_under_way_does_not_bring_the_person_back(city: City) -> None:
@@ -202,7 +202,7 @@ async def test_what_was_under_way_does_not_bring_the_person_back(city: City) -> 
     assert len(await city.documents("father-0002")) == 1
     index = city.provider.keyring.blind_index("id_no", city.case.mother)
     for table, column in (("guardian", "person"), ("holder", "id_index")):
-        found = await city.provider.pool.fetchval(f"SELECT count(*) FROM {table} WHERE {column} = $1", index)  # noqa: S608
+        found = await city.provider.pool.fetchval(f"SELECT count(*) FROM {table} WHERE {column} = $1", index)  # noqa: S608 - our own names
         assert found == 0
 
 

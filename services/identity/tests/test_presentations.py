@@ -183,7 +183,7 @@ async def test_lost_expired_and_reissued_documents_are_not_valid_either(city: Ci
             "UPDATE document SET lost_at = NULL, expires_at = NULL, replaced_at = NULL WHERE id = $1", identity
         )
         address = await link(city, identity)
-        await city.provider.pool.execute(f"UPDATE document SET {change} WHERE id = $1", identity)  # noqa: S608
+        await city.provider.pool.execute(f"UPDATE document SET {change} WHERE id = $1", identity)  # noqa: S608 - our own names
         assert (await check(city, address)).json()["status"] == status
         assert (await city.present("mother-0002", identity)).status_code == 409
 

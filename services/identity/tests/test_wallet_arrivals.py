@@ -288,7 +288,7 @@ async def test_what_is_stored_shows_no_number(wallets: Wallets) -> None:
         case.document(number="Z991234567"), case.relation(), case.document("birth-registration", child=None)
     )
     for table in ("holder", "case_holder", "guardian", "document"):
-        rows = await wallets.provider.pool.fetch(f"SELECT {table}::text AS row FROM {table}")  # noqa: S608
+        rows = await wallets.provider.pool.fetch(f"SELECT {table}::text AS row FROM {table}")  # noqa: S608 - our own names
         stored = "\n".join(row["row"] for row in rows)
         for canary in (case.mother, case.father, case.children[0], "Z991234567"):
             assert canary not in stored

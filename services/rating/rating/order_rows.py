@@ -18,10 +18,10 @@ _NAMES = ", ".join(_COLUMNS)
 _PLACES = ", ".join(f"${n}" for n in range(1, len(_COLUMNS) + 1))
 _SETS = ", ".join(f"{name} = ${n}" for n, name in enumerate(_COLUMNS[1:], start=2))
 # Made of the class's own field names, and of nothing else.
-_INSERT = f"INSERT INTO rectification_order ({_NAMES}) VALUES ({_PLACES})"  # noqa: S608
-_UPDATE = f"UPDATE rectification_order SET {_SETS} WHERE id = $1"  # noqa: S608
-_SELECT = f"SELECT {_NAMES} FROM rectification_order"  # noqa: S608
-_SELECT_WITH_PLACE = f"SELECT place, {_NAMES} FROM rectification_order"  # noqa: S608
+_INSERT = f"INSERT INTO rectification_order ({_NAMES}) VALUES ({_PLACES})"  # noqa: S608 - our own names
+_UPDATE = f"UPDATE rectification_order SET {_SETS} WHERE id = $1"  # noqa: S608 - our own names
+_SELECT = f"SELECT {_NAMES} FROM rectification_order"  # noqa: S608 - our own names
+_SELECT_WITH_PLACE = f"SELECT place, {_NAMES} FROM rectification_order"  # noqa: S608 - our own names
 
 
 def order_of(row: Any) -> Order:

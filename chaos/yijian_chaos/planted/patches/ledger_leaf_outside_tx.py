@@ -49,8 +49,8 @@ class _ByTheWay:
 
 def plant() -> None:
     later = _ByTheWay()
-    insert = effects._insert_disclosures  # noqa: SLF001
-    say = effects._Work.say  # noqa: SLF001
+    insert = effects._insert_disclosures  # noqa: SLF001 - a bug is planted where no door is
+    say = effects._Work.say  # noqa: SLF001 - a bug is planted where no door is
     init = PostgresStore.__init__
 
     def remember_store(self: PostgresStore, *parts: Any, **named: Any) -> None:
@@ -68,5 +68,5 @@ def plant() -> None:
         later.begin(insert)
 
     replace(PostgresStore, "__init__", remember_store)
-    replace(effects._Work, "say", say_later)  # noqa: SLF001
+    replace(effects._Work, "say", say_later)  # noqa: SLF001 - a bug is planted where no door is
     replace(effects, "_insert_disclosures", insert_later)

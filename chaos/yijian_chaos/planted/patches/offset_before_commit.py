@@ -21,7 +21,7 @@ def plant() -> None:
 
     async def commit_in_two(self: Consumer[Any, Any], batch: Sequence[Any]) -> None:
         places = moved.setdefault(self, {})
-        moves = consumer._moves(batch)  # noqa: SLF001
+        moves = consumer._moves(batch)  # noqa: SLF001 - a bug is planted where no door is
         # What is tried again in halves was counted as read the first time.
         if any(places.get((move.topic, move.partition), -1) < move.until for move in moves):
             async with self._store.transaction() as transaction:

@@ -27,14 +27,14 @@ SELECT {COLUMNS}, mine.role FROM (
 ) mine JOIN holder ON holder.id = mine.holder_id JOIN document ON document.holder_id = holder.id
 """  # noqa: S608 - constants only
 _PAGE = (
-    f"{_MINE} WHERE $2::uuid IS NULL OR (document.issued_at, document.id) <"  # noqa: S608
+    f"{_MINE} WHERE $2::uuid IS NULL OR (document.issued_at, document.id) <"  # noqa: S608 - our own names
     # Of one's own: where a page ends must tell nothing of when another's document was issued.
     " (SELECT issued_at, id FROM document WHERE id = $2 AND holder_id IN ("
     "SELECT id FROM holder WHERE id_index = $1 UNION ALL SELECT holder_id FROM guardian WHERE person = $1))"
     " ORDER BY document.issued_at DESC, document.id DESC LIMIT $3"
 )
 _ONE_OF_MINE = f"{_MINE} WHERE document.id = $2"
-_ANY = f"SELECT {COLUMNS}, NULL AS role FROM document JOIN holder ON holder.id = document.holder_id"  # noqa: S608
+_ANY = f"SELECT {COLUMNS}, NULL AS role FROM document JOIN holder ON holder.id = document.holder_id"  # noqa: S608 - our own names
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def _relation(row: asyncpg.Record, keyring: Keyring, names: dict[bytes, str], *,
 async def _names(held: Connection, indexes: list[bytes], *, keyring: Keyring) -> dict[bytes, str]:
     """The masked names of those of these people who have an account."""
     rows = await held.fetch(
-        f"SELECT {PERSON_COLUMNS}, people.id_index FROM {TABLES} WHERE people.id_index = ANY($1)",  # noqa: S608
+        f"SELECT {PERSON_COLUMNS}, people.id_index FROM {TABLES} WHERE people.id_index = ANY($1)",  # noqa: S608 - our own names
         indexes,
     )
     return {row["id_index"]: mask_name(read_person(row, keyring).name) for row in rows}
