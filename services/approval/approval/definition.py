@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from yijian_contracts.working_days import CITY_ZONE
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,63}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
@@ -101,7 +102,7 @@ class ReasonDefinition(_Part):
 
 
 class ValidityDefinition(_Part):
-    """How long a document is valid, on the calendar."""
+    """How long a document is valid, on China's calendar."""
 
     value: int = Field(ge=1, le=100)
     unit: Literal["DAY", "MONTH", "YEAR"]
@@ -110,9 +111,11 @@ class ValidityDefinition(_Part):
         """The same time of day on the last day; where that month is shorter, its end."""
         if self.unit == "DAY":
             return issued_at + timedelta(days=self.value)
-        months = issued_at.month - 1 + self.value * (12 if self.unit == "YEAR" else 1)
-        year, month = issued_at.year + months // 12, months % 12 + 1
-        return issued_at.replace(year=year, month=month, day=min(issued_at.day, monthrange(year, month)[1]))
+        here = issued_at.astimezone(CITY_ZONE)
+        months = here.month - 1 + self.value * (12 if self.unit == "YEAR" else 1)
+        year, month = here.year + months // 12, months % 12 + 1
+        until = here.replace(year=year, month=month, day=min(here.day, monthrange(year, month)[1]))
+        return until.astimezone(issued_at.tzinfo)
 
 
 class DocumentDefinition(_Part):

@@ -17,6 +17,7 @@ from yijian_contracts.events import (
     TaskRequested,
 )
 from yijian_contracts.identifiers import parse_licence_identifier
+from yijian_contracts.working_days import CITY_ZONE
 from yijian_examples.forms import form_of
 from yijian_examples.population import family
 
@@ -115,3 +116,9 @@ def test_a_document_is_valid_until_the_same_day_of_a_later_month(
 ) -> None:
     validity = ValidityDefinition.model_validate({"value": value, "unit": unit})
     assert validity.until(datetime(*issued, 8, tzinfo=UTC)) == datetime(*until, 8, tzinfo=UTC)
+
+
+def test_the_month_of_a_document_is_that_of_china() -> None:
+    validity = ValidityDefinition(value=1, unit="MONTH")
+    issued = datetime(2026, 1, 31, 0, 30, tzinfo=CITY_ZONE).astimezone(UTC)
+    assert validity.until(issued) == datetime(2026, 2, 28, 0, 30, tzinfo=CITY_ZONE)
