@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from yijian_embedded import archiving, backup, postgres
-from yijian_embedded.archive import bases, begin_line, find_base, lines
+from yijian_embedded.archive import bases, begin_line, current_line, find_base
 from yijian_embedded.base_backup import find_faults, prune
 from yijian_embedded.errors import PlatformError
 from yijian_embedded.home import Home
@@ -21,7 +21,14 @@ from yijian_embedded.platform import Platform
 from yijian_embedded.ports import choose_ports
 from yijian_embedded.postgres_access import connect
 from yijian_embedded.processes import end
-from yijian_embedded.recovery import copy_database, former_databases, recover_server, scratch_server
+from yijian_embedded.recovery import (
+    copy_database,
+    drop_former,
+    former_databases,
+    is_there,
+    recover_server,
+    scratch_server,
+)
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
 
@@ -140,6 +147,10 @@ def test_one_database_goes_back_to_a_moment_and_the_others_stay(server: Server):
     with scratch_server(server.home, find_base(server.archive, now), now) as then:
         assert server.happened(then) == ["good"]
 
+    drop_former(server.url, former)
+    assert not is_there(server.url, former)
+    assert is_there(server.url, "city")
+
 
 def test_what_is_wrong_with_an_archive_is_told(server: Server):
     with pytest.raises(PlatformError, match="another disk"):
@@ -169,22 +180,48 @@ def test_what_is_wrong_with_an_archive_is_told(server: Server):
         assert admin.execute("SHOW synchronous_standby_names").fetchone() == ("",)
 
 
-def test_what_lines_before_hold_is_removed_as_well(server: Server):
+def test_what_lines_before_hold_is_removed_as_well_and_nothing_else(server: Server):
+    theirs = begin_line(Home(server.home.folder / "another"), server.archive)
+    (server.archive / "2026-11-01" / "wal").mkdir(parents=True)
     first = backup.begin(server.home, server.ports, server.archive)
     old = backup.back_up(server.home, server.ports)
-    theirs = begin_line(Home(server.home.folder / "another"), server.archive)
+    between = backup.begin(server.home, server.ports, server.archive)
     line = backup.begin(server.home, server.ports, server.archive)
-    # Whoever else goes on writing to this archive keeps what is theirs.
-    (theirs.wal / "000000010000000000000001.partial").touch()
+    assert prune(line, keep=1) == []
     newer = backup.back_up(server.home, server.ports)
 
     assert prune(line, keep=2) == []
     assert bases(server.archive) == [old, newer]
+    assert between.folder.exists(), "it leads to the first"
     assert prune(line, keep=1) == [old]
     assert bases(server.archive) == [newer]
-    assert lines(server.archive) == [theirs, line]
     assert not first.folder.exists()
+    assert not between.folder.exists()
+    assert theirs.wal.exists()
+    assert (server.archive / "2026-11-01" / "wal").exists()
     assert list(find_faults(server.home, newer)) == []
+
+
+def test_a_log_that_the_server_could_not_keep_for_its_receiver_is_gone_on_with_in_another_line(server: Server):
+    line = backup.begin(server.home, server.ports, server.archive)
+    backup.back_up(server.home, server.ports)
+    archiving.stop_receiver(server.home)
+    with connect(server.url) as admin:
+        admin.execute("ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'")
+        admin.execute("SELECT pg_reload_conf()")
+        for _ in range(5):
+            server.note("more")
+            admin.execute("SELECT pg_switch_wal()")
+            admin.execute("CHECKPOINT")
+        lost = "SELECT wal_status FROM pg_replication_slots"
+        assert admin.execute(lost).fetchone() == ("lost",)
+
+    archiving.start_receiver(server.home, server.ports["postgres"], server.url)
+
+    assert current_line(server.home) != line
+    base = backup.back_up(server.home, server.ports)
+    assert base.line.before == line
+    assert list(find_faults(server.home, base)) == []
 
 
 def test_keys_are_put_by_apart_from_what_they_open(server: Server, tmp_path: Path):

@@ -4,6 +4,7 @@
     <folder>/<line>/base/<time>/      copies of the server's files, each the beginning of a restore
     <folder>/<line>/base/<time>.json  what that copy is, written when it is whole
     <folder>/<line>/stores/<time>/    the departments' stores as they were then
+    <folder>/<line>/before.json       which line the same platform wrote before, if it did
 
 A line is one uninterrupted history of the server. Every restore begins another: what was written after the point that
 was gone back to belongs to the line before.
@@ -20,6 +21,7 @@ from yijian_embedded.errors import PlatformError
 from yijian_embedded.home import Home, make_private_folder, write_private
 
 STAMP: Final = "%Y%m%dT%H%M%S.%fZ"
+CAME_AFTER: Final = "before.json"
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,15 @@ class Line:
         times = [path.stat().st_mtime for path in self.wal.glob("*") if path.is_file()]
         return datetime.fromtimestamp(max(times), UTC) if times else None
 
-    def ended_before(self, other: "Line") -> bool:
-        """Whether nothing of this line arrived any more when the other began."""
-        until = self.received_until
-        return self.name < other.name and (until is None or until.strftime(STAMP) < other.name)
+    @property
+    def before(self) -> "Line | None":
+        """The line that the same platform wrote before this one, if it is there."""
+        try:
+            name = json.loads((self.folder / CAME_AFTER).read_text(encoding="utf-8"))["line"]
+        except FileNotFoundError:
+            return None
+        line = Line(self.folder.parent / str(name))
+        return line if line.folder.is_dir() else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +98,12 @@ def current_line(home: Home) -> Line | None:
 
 def begin_line(home: Home, folder: Path) -> Line:
     """From now on the history of the server belongs to a new line in this archive."""
+    before = current_line(home)
     line = Line(make_private_folder(folder) / stamp())
     for part in (line.wal, line.bases, line.stores):
         make_private_folder(part)
+    if before and before.folder.parent == line.folder.parent:
+        write_private(line.folder / CAME_AFTER, json.dumps({"line": before.name}))
     write_private(backup_file(home), json.dumps({"folder": str(folder), "line": line.name}))
     return line
 
@@ -112,6 +122,14 @@ def archive_of(home: Home, told: Path | None) -> Path:
 def lines(archive: Path) -> list[Line]:
     """Every line of the archive, the oldest first."""
     return [Line(folder) for folder in sorted(archive.iterdir()) if (folder / "wal").is_dir()]
+
+
+def history(line: Line) -> list[Line]:
+    """This line and those that the same platform wrote before it, the oldest first."""
+    found = [line]
+    while before := found[-1].before:
+        found.append(before)
+    return found[::-1]
 
 
 def note_base(base: Base) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 
 from psycopg import sql
 
-from yijian_embedded.archive import Line, current_line
+from yijian_embedded.archive import Line, begin_line, current_line
 from yijian_embedded.credentials import Secrets
 from yijian_embedded.errors import PlatformError
 from yijian_embedded.home import Home
@@ -53,12 +53,24 @@ def ensure_access(admin_url: str, secrets: Secrets) -> None:
     with connect(admin_url) as admin:
         ensure_role(admin, ROLE, secrets.get("postgres", ROLE))
         admin.execute(sql.SQL("ALTER ROLE {} REPLICATION").format(sql.Identifier(ROLE)))
-        known = admin.execute("SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = %s", [SLOT])
-        found = known.fetchone()
-        if found and found[0]:
+        status = _slot_status(admin)
+        if status == "lost":
             drop_slot(admin)
-        if not found or found[0]:
+        if status in ("", "lost"):
             admin.execute("SELECT pg_create_physical_replication_slot(%s, true)", [SLOT])
+
+
+def _has_a_gap(admin_url: str) -> bool:
+    """Whether the server has thrown away what the receiver was still to have (`max_slot_wal_keep_size`)."""
+    with connect(admin_url) as admin:
+        return _slot_status(admin) == "lost"
+
+
+def _slot_status(admin: Connection) -> str:
+    """What the server says of the receiver's place in the log; nothing where it has none."""
+    rows = admin.execute("SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s", [SLOT])
+    found = rows.fetchone()
+    return str(found[0]) if found else ""
 
 
 def drop_slot(admin: Connection) -> None:
@@ -69,7 +81,13 @@ def drop_slot(admin: Connection) -> None:
 def start_receiver(home: Home, port: int, admin_url: str) -> None:
     """Have the log of the running server written to its line; returns when the receiver is connected."""
     line = current_line(home)
-    if line is None or find_running(home, NAME):
+    if line is None:
+        return
+    if _has_a_gap(admin_url):
+        # What is missing can be asked for for ever: the receiver goes on where its files end.
+        stop_receiver(home)
+        line = begin_line(home, line.folder.parent)
+    if find_running(home, NAME):
         return
     ensure_access(admin_url, Secrets(home))
     program = str(choose_user(home).binaries / "pg_receivewal")

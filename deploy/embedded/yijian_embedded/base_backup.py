@@ -4,12 +4,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from shutil import rmtree
 from typing import Final
 
-from yijian_embedded.archive import Base, Line, bases_of, lines, note_base, stamp
+from yijian_embedded.archive import Base, Line, bases_of, history, note_base, stamp
 from yijian_embedded.archiving import address_of, run, wal_files
 from yijian_embedded.errors import PlatformError
 from yijian_embedded.home import Home, make_private_folder
@@ -54,24 +54,25 @@ def copy_stores(home: Home, line: Line, name: str) -> list[Path]:
 
 
 def prune(line: Line, *, keep: int) -> list[Base]:
-    """Remove all but the newest copies of the archive that this line is written to, and the log that only they needed.
+    """Remove all but the newest copies that this platform made here, and the log that only they needed.
 
-    The lines before it count too: what they hold was promised to be forgotten as well. A line that somebody else still
-    writes is left alone. Says which copies went.
+    The lines that it wrote before this one count too: what they hold was promised to be forgotten as well. Whatever
+    else lies in the archive is left alone. Says which copies went.
     """
-    ours = [each for each in lines(line.folder.parent) if each == line or each.ended_before(line)]
+    ours = history(line)
     known = sorted((base for each in ours for base in bases_of(each)), key=lambda base: base.whole_at)
     kept, gone = known[-keep:], known[:-keep]
     for base in gone:
         base.note.unlink()
         rmtree(base.folder)
         rmtree(base.line.stores / base.name, ignore_errors=True)
+    needed = {each.name: min((b.first_wal for b in kept if b.line == each), default=None) for each in ours}
     for each in ours:
-        needed = min((base.first_wal for base in kept if base.line == each), default=None)
-        if needed is not None:
-            _drop_log(each, before=needed)
-        elif each != line:
-            rmtree(each.folder)
+        if first := needed[each.name]:
+            _drop_log(each, before=first)
+    # From the oldest on: one in between leads to those before it.
+    for each in takewhile(lambda each: each != line and needed[each.name] is None, ours):
+        rmtree(each.folder)
     return gone
 
 

@@ -91,6 +91,11 @@ def former_databases(admin_url: str, name: str) -> list[str]:
     return sorted(str(row[0]) for row in rows)
 
 
+def is_there(admin_url: str, name: str) -> bool:
+    with connect(admin_url) as admin:
+        return bool(admin.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchall())
+
+
 def drop_former(admin_url: str, name: str) -> None:
     """Delete a database that was put aside."""
     with connect(admin_url) as admin:
