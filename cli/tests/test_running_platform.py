@@ -12,10 +12,13 @@ from uuid import UUID
 
 import pytest
 from confluent_kafka import Producer
+from psycopg import sql
 from typer.testing import CliRunner, Result
 from yijian_cli.approval_api import ApprovalApi, Tokens
 from yijian_cli.main import app
 from yijian_embedded.platform import Platform
+from yijian_embedded.postgres_access import connect
+from yijian_embedded.recovery import drop_former, former_databases, is_there
 from yijian_examples.forms import FOLDER as EXAMPLES
 
 pytestmark = pytest.mark.e2e
@@ -165,3 +168,20 @@ def test_a_demo_that_is_ended_early_leaves_nothing_running(tmp_path: Path, monke
         assert demo.wait(60) == 128 + signal.SIGTERM
 
     assert {status.state for status in Platform(tmp_path / "home").status()} == {"stopped"}
+
+
+def test_what_a_restore_put_aside_is_deleted_and_nothing_that_is_needed(at_work: Platform):
+    former, halfway = "rating@20261121T031502.000000Z", "nobody@20261121T031502.000000Z"
+    with connect(at_work.postgres_admin_url) as admin:
+        for name in (former, halfway):
+            admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    try:
+        assert "is all that is left of it" in call("restore", "forget", halfway, "--yes").output
+        refused = call("restore", "forget", "rating", "--yes")
+        assert refused.exit_code == 1
+        assert former in refused.output
+        assert json.loads(call("restore", "forget", former, "--yes", "--json").stdout) == {"forgotten": former}
+        assert former_databases(at_work.postgres_admin_url, "rating") == []
+        assert is_there(at_work.postgres_admin_url, "rating")
+    finally:
+        drop_former(at_work.postgres_admin_url, halfway)

@@ -54,6 +54,12 @@ def bring_forward(former_url: str, url: str) -> int:
         return _size(here, "leaf", "index", 1) - at["leaves"]
 
 
+def leaves_missing(former_url: str, url: str) -> int:
+    """How many leaves the former database has that the other has not."""
+    with psycopg.connect(former_url) as former, psycopg.connect(url) as here:
+        return max(0, _size(former, "leaf", "index", 1) - _size(here, "leaf", "index", 1))
+
+
 def _bring_details(former: Connection, here: Connection, at: dict[str, int]) -> None:
     """Whole cases, as they were last: what was destroyed of them since is not there again."""
     if not _has(former, "disclosure", "case_key"):

@@ -1,4 +1,4 @@
-"""`yijian restore`: what was lost comes back, one kind of loss a command. Nothing that is there is deleted."""
+"""`yijian restore`: what was lost comes back, one kind of loss a command. Only `forget` deletes anything."""
 
 import asyncio
 import shutil
@@ -27,6 +27,7 @@ from yijian_embedded.recovery import (
     copy_database,
     drop_former,
     former_databases,
+    is_there,
     recover_server,
     scratch_server,
 )
@@ -34,7 +35,7 @@ from yijian_embedded.topology import port_names
 from yijian_ledger import provisioning as ledger
 
 from yijian_cli.backup import Archive, ready_platform
-from yijian_cli.ledger_forward import bring_forward
+from yijian_cli.ledger_forward import bring_forward, leaves_missing
 from yijian_cli.new_kafka import KEPT_DAYS, begin_anew
 from yijian_cli.output import AsJson, console, print_json
 from yijian_cli.platform import this_platform
@@ -143,13 +144,17 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Nobody needs what `restore database` put aside any more: delete it, with what people were promised to forget."""
-    url = ready_platform().postgres_admin_url
-    known = former_databases(url, former.partition("@")[0])
+    platform = ready_platform()
+    url = platform.postgres_admin_url
+    name = former.partition("@")[0]
+    known = former_databases(url, name)
     if former not in known:
         raise PlatformError(f"{former!r} was not put aside: {', '.join(known) or 'nothing is, under that name'}")
     if not yes:
         typer.confirm(f"Delete {former} with everything in it?", abort=True)
-    drop_former(url, former)
+    with locked(platform.home):
+        _refuse_the_last(url, former, name)
+        drop_former(url, former)
     if as_json:
         print_json({"forgotten": former})
         return
@@ -228,6 +233,15 @@ def kafka_(
     for service, (offsets, waiting) in done.items():
         console.print(f"{service}: {offsets} offsets forgotten, {waiting} messages are said again", highlight=False)
     console.print("Now `yijian up`, then `yijian reconcile`.", highlight=False)
+
+
+def _refuse_the_last(url: str, former: str, name: str) -> None:
+    """A restore may have ended halfway: what stands nowhere else is kept."""
+    if not is_there(url, name):
+        raise PlatformError(f"there is no {name}: {former} is all that is left of it")
+    urls = (make_conninfo(url, dbname=one) for one in (former, name))
+    if name == ledger.SERVICE and (alone := leaves_missing(*urls)):
+        raise PlatformError(f"{alone} leaves of the ledger stand in {former} alone: restore data-exchange again first")
 
 
 def _put_store(copy: Path, store: Path) -> Path | None:
