@@ -25,8 +25,8 @@ async def erase_sent(
 ) -> int:
     """Delete the messages under these keys that were written in this time and are sent; returns how many still wait."""
     waiting = 0
-    # The days are the database's; its clock and that of whoever says when may stand on either side of a midnight.
-    first, last = since.date() - timedelta(days=1), until.date() + timedelta(days=1)
+    # The days are the database's, whose clock may be behind that of whoever says since when, across a midnight.
+    first, last = since.date() - timedelta(days=1), until.date()
     for day in await days_kept(pool):
         if not first <= day <= last:
             continue

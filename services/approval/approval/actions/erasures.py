@@ -220,12 +220,12 @@ def _roles_of(life_event: LifeEvent, form: Form, gone: set[bytes], keys: Keys) -
 
 
 async def _remember_to_finish(connection: Connection, applications: Iterable[Held], at: datetime) -> None:
-    """What was said of these applications up to now is still to be deleted."""
+    """What was said of these applications up to now, by either clock, is still to be deleted."""
     touched = [held.application for held in applications]
     await connection.execute(
         """
         INSERT INTO erasure_unfinished (application_id, since, erased_at)
-        SELECT id, since, $3 FROM unnest($1::uuid[], $2::timestamptz[]) AS e(id, since)
+        SELECT id, since, greatest($3, now()) FROM unnest($1::uuid[], $2::timestamptz[]) AS e(id, since)
         ON CONFLICT (application_id) DO UPDATE SET erased_at = excluded.erased_at
         """,
         [application.id for application in touched],
