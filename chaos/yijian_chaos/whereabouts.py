@@ -59,7 +59,7 @@ def sources_of(platform: Platform, families: Iterable[Family]) -> Sources:
 
 
 def spread(numbers: range, wanted: int) -> range:
-    """About so many of these numbers, or all, from the first to the last."""
+    """At least so many of these numbers, or all, the same distance apart."""
     return numbers[:: max(1, len(numbers) // wanted)]
 
 

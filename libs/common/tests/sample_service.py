@@ -29,7 +29,7 @@ class Orderly:
         await stopping.wait()
         print(f"{self.name} stopping", flush=True)  # noqa: T201 - what the test reads
         await asyncio.sleep(0.1)
-        print(f"{self.name} ended", flush=True)  # noqa: T201 - for whoever runs it
+        print(f"{self.name} ended", flush=True)  # noqa: T201 - the test reads it
 
     def problem(self) -> str | None:
         return None
@@ -43,7 +43,7 @@ class Hanging(Orderly):
             try:
                 await asyncio.sleep(3600)
             except asyncio.CancelledError:
-                print(f"{self.name} ignores the stop", flush=True)  # noqa: T201 - for whoever runs it
+                print(f"{self.name} ignores the stop", flush=True)  # noqa: T201 - the test reads it
 
 
 class Crashing(Orderly):

@@ -8,6 +8,7 @@ import json
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -74,18 +75,23 @@ def _with_another_algorithm(issuer: Issuer, claims: Mapping[str, Any]) -> dict[s
         for name, secret in secrets.items():
             signed = f"{_header(issuer, alg=algorithm)}.{_encoded(claims)}"
             made[f"{algorithm} keyed by {name}"] = f"{signed}.{_b64(hmac.digest(secret, signed.encode(), digest))}"
-    own: dict[str, tuple[str, Any]] = {
-        "RS256": ("RS256", RSAKey.generate_key(2048)),
-        "PS256": ("PS256", RSAKey.generate_key(2048)),
-        "EdDSA": ("Ed25519", OKPKey.generate_key("Ed25519")),
-        "ES384": ("ES384", ECKey.generate_key("P-384")),
-    }
-    for name, (algorithm, key) in own.items():
+    for name, (algorithm, key) in _keys_of_other_kinds().items():
         made[name] = _signed(issuer, claims, key=key, alg=algorithm)
     right = issuer.sign(claims)
     for algorithm in ("RS256", "ES256K", "es256", "SM2", "HS256"):
         made[f"labelled {algorithm}"] = f"{_header(issuer, alg=algorithm)}.{right.partition('.')[2]}"
     return made
+
+
+@cache
+def _keys_of_other_kinds() -> dict[str, tuple[str, Any]]:
+    """Made once: RSA's take a while, and an attacker would not make new ones for each token either."""
+    return {
+        "RS256": ("RS256", RSAKey.generate_key(2048)),
+        "PS256": ("PS256", RSAKey.generate_key(2048)),
+        "EdDSA": ("Ed25519", OKPKey.generate_key("Ed25519")),
+        "ES384": ("ES384", ECKey.generate_key("P-384")),
+    }
 
 
 def _with_a_key_of_their_own(issuer: Issuer, claims: Mapping[str, Any]) -> dict[str, str]:
