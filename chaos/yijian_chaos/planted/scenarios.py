@@ -110,7 +110,7 @@ async def _relay_dies_after_sending(attack: Attack) -> None:
 
 
 async def _api_dies_before_commit(attack: Attack) -> None:
-    """Twice: what is handed in again with the same key, by chance or by plan, is not lost."""
+    """Twice: what was lost may be handed in once more with its key, and be there again."""
     for _ in range(2):
         await _kill_at(attack, APIS[0], FaultPoint.INTAKE_BEFORE_COMMIT, 4)
 
