@@ -18,10 +18,10 @@ def test_there_are_two_of_each_of_approvals_roles_and_of_one_department():
 
 def test_who_reads_topics_is_every_worker_and_whoever_has_no_roles():
     assert {service: readers(service) for service in ("approval", "public-security", "health", "data-exchange")} == {
-        "approval": 2,
-        "public-security": 2,
-        "health": 1,
-        "data-exchange": 1,
+        "approval": ("approval-worker-1", "approval-worker-2"),
+        "public-security": ("public-security-1", "public-security-2"),
+        "health": ("health",),
+        "data-exchange": ("data-exchange",),
     }
 
 

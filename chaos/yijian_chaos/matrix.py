@@ -13,7 +13,7 @@ from typing import Final
 from yijian_contracts.departments import departments
 from yijian_messaging.faultpoints import FaultPoint
 
-from yijian_chaos.topology import DOUBLED, MEMBERS, WIRES
+from yijian_chaos.topology import DOUBLED, MEMBERS, WIRES, readers
 
 
 class Family(StrEnum):
@@ -113,10 +113,8 @@ def takes(fault: FaultKind, component: str) -> frozenset[str]:
 
 def _members(group: str) -> tuple[str, ...]:
     """The processes that are members of this consumer group."""
-    principal = group.rpartition(".")[0] if group.startswith("department.") else group.partition(".")[0]
-    return {"approval": WORKERS, f"department.{DOUBLED}": BUREAU}.get(
-        principal, (principal.removeprefix("department."),)
-    )
+    service, _, _ = group.removeprefix("department.").partition(".")
+    return readers(service)
 
 
 # --- processes of ours -----------------------------------------------------------------------------------------------

@@ -62,9 +62,10 @@ WIRES: Final = tuple(dict.fromkeys(member.wire for member in MEMBERS.values() if
 FURTHER_PROCESSES: Final = tuple(name for name in MEMBERS if name not in {service.name for service in SERVICES})
 
 
-def readers(service: str) -> int:
-    """How many of a service's processes read topics."""
-    return sum(member.service == service and member.role in (None, "worker") for member in MEMBERS.values())
+def readers(service: str) -> tuple[str, ...]:
+    """Those of a service's processes that read topics."""
+    found = (each for each in MEMBERS.values() if each.service == service and each.role in (None, "worker"))
+    return tuple(each.name for each in found)
 
 
 def wires_to_postgres() -> tuple[str, ...]:

@@ -54,7 +54,7 @@ def sources_of(platform: Platform, families: Iterable[Family]) -> Sources:
         broker_logs=brokers,
         canaries=tuple(sorted({text for one in families for text in _canaries(one)})),
         backends_allowed=sum(member.has_database for member in MEMBERS.values()) * (LARGEST_POOL + BESIDE_THE_POOL),
-        processes={store: readers(store) if on_stage else 1 for store in (*SERVICES, *departments())},
+        processes={store: len(readers(store)) if on_stage else 1 for store in (*SERVICES, *departments())},
     )
 
 

@@ -33,4 +33,4 @@ class Sources:
     canaries: tuple[str, ...] = field(repr=False)
     backends_allowed: int
     processes: Mapping[str, int]
-    """How many processes should read topics for a store, by store: one that nobody started again is missed."""
+    """How many processes should read topics for a store, by store, whether all of them run or not."""
