@@ -23,10 +23,15 @@ def ensure_role(admin: Connection, name: str, password: str) -> None:
     admin.execute(sql.SQL("ALTER ROLE {} {}").format(role, attributes))
 
 
+def has_database(admin: Connection, name: str) -> bool:
+    """Whether the server has a database of this name."""
+    return admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+
+
 def ensure_database(admin: Connection, name: str, *, owner: str) -> None:
     """A database that only its owner, and the administrator, may enter."""
     database, role = sql.Identifier(name), sql.Identifier(owner)
-    if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
+    if not has_database(admin, name):
         # An administrator who is not a superuser has to be a member to hand the database over.
         admin.execute(sql.SQL("GRANT {} TO CURRENT_USER").format(role))
         admin.execute(sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'").format(database, role))

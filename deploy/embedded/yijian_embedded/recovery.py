@@ -19,7 +19,7 @@ from yijian_embedded import postgres
 from yijian_embedded.archive import Base, stamp
 from yijian_embedded.errors import PlatformError, ProcessEndedError
 from yijian_embedded.home import Home, make_private_folder
-from yijian_embedded.postgres_access import Connection, connect, drop_database
+from yijian_embedded.postgres_access import Connection, connect, drop_database, has_database
 from yijian_embedded.postgres_user import PostgresUser, choose_user
 from yijian_embedded.processes import stop, tail, wait_until_ready
 
@@ -92,8 +92,9 @@ def former_databases(admin_url: str, name: str) -> list[str]:
 
 
 def is_there(admin_url: str, name: str) -> bool:
+    """Whether the server has a database of this name."""
     with connect(admin_url) as admin:
-        return bool(admin.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchall())
+        return has_database(admin, name)
 
 
 def drop_former(admin_url: str, name: str) -> None:
