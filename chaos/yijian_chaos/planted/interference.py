@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
+from typing import LiteralString
 
 import psycopg
 from confluent_kafka import KafkaException
@@ -83,12 +84,17 @@ async def waits_for_its_last_answer(stage: Stage, application: str | None) -> No
 
 
 def _open_tasks(stage: Stage, application: str | None) -> int:
+    return _count(
+        stage,
+        "SELECT count(*) FROM application, jsonb_array_elements(state::jsonb -> 'tasks') task WHERE id = %s"
+        " AND NOT task ? 'ended_at'",
+        application,
+    )
+
+
+def _count(stage: Stage, query: LiteralString, about: str | None) -> int:
     with closing(psycopg.connect(databases(stage.platform)[DATABASE])) as connection:
-        row = connection.execute(
-            "SELECT count(*) FROM application, jsonb_array_elements(state::jsonb -> 'tasks') task WHERE id = %s"
-            " AND NOT task ? 'ended_at'",
-            [application],
-        ).fetchone()
+        row = connection.execute(query, [about]).fetchone()
     return row[0] if row else 0
 
 
@@ -109,6 +115,23 @@ def _answered_and_sent(stage: Stage, department: str) -> set[str]:
         (waiting,) = opened.execute("SELECT count(*) FROM outbox_unsent").fetchone()
         rows = opened.execute("SELECT application_id FROM task WHERE state = 'ANSWERED'").fetchall()
     return set() if waiting else {row[0] for row in rows}
+
+
+async def waits_to_be_sent(stage: Stage, topic: str, *, at_least: int) -> None:
+    """Wait until so many of approval's messages for this topic wait in its outbox."""
+
+    async def enough() -> bool:
+        return await asyncio.to_thread(_unsent, stage, topic) >= at_least
+
+    await wait_until(enough, what=f"{at_least} messages to wait for {topic}", within=QUIET_WITHIN_S)
+
+
+def _unsent(stage: Stage, topic: str) -> int:
+    return _count(
+        stage,
+        "SELECT count(*) FROM outbox_unsent u JOIN outbox o ON o.day = u.day AND o.id = u.id WHERE o.topic = %s",
+        topic,
+    )
 
 
 def copy_database(platform: Platform) -> None:

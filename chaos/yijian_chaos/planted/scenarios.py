@@ -104,9 +104,17 @@ async def _api_dies_after_commit(attack: Attack) -> None:
 
 
 async def _relay_dies_after_sending(attack: Attack) -> None:
-    """Twice: not every batch of rows holds a request to the department."""
-    for _ in range(2):
-        await _kill_at(attack, RELAYS[0], FaultPoint.RELAY_AFTER_SEND, 8)
+    """Its first batch holds requests to health, which is asked as soon as the first bureau's answers are read."""
+    stage = attack.stage
+    await asyncio.sleep(3)
+    await _stop(stage, *WORKERS)
+    applied = await asyncio.gather(*(attack.apply() for _ in range(8)))
+    await interference.all_answered(stage, FIRST_BUREAU, applied)
+    await _stop(stage, *RELAYS)
+    await _start(stage, *WORKERS)
+    await interference.waits_to_be_sent(stage, "department.health.tasks", at_least=len(applied))
+    await _kill_at(attack, RELAYS[0], FaultPoint.RELAY_AFTER_SEND, 1)
+    await _start(stage, *RELAYS[1:])
 
 
 async def _api_dies_before_commit(attack: Attack) -> None:
@@ -177,7 +185,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     ),
     "direct-produce": Scenario(_load("direct-produce", seconds=20, submits_per_s=2), _api_dies_after_commit),
     "inbox-unique-dropped": Scenario(
-        _load("inbox-unique-dropped", seconds=30, submits_per_s=3), _relay_dies_after_sending
+        _load("inbox-unique-dropped", seconds=20, submits_per_s=2), _relay_dies_after_sending
     ),
     "commit-after-response": Scenario(
         _load("commit-after-response", seconds=20, submits_per_s=2), _api_dies_before_commit
