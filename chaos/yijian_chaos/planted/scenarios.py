@@ -20,6 +20,7 @@ DIES_WITHIN_S = 120.0
 APPLY_EVERY_S = 0.5
 PARTS_OF_APPROVAL = (*APIS, *WORKERS, *RELAYS)
 FIRST_BUREAU = "civil-affairs"
+TASKS_OF_HEALTH = "department.health.tasks"
 # Its answer is all that an application then waits for.
 LAST_BUREAU = "human-resources"
 
@@ -67,6 +68,16 @@ async def _start(stage: Stage, *names: str) -> None:
     await asyncio.gather(*(asyncio.to_thread(stage.start, name) for name in names))
 
 
+async def _answered_and_not_read(attack: Attack) -> list[int]:
+    """Stop the workers, and have eight families apply and the first bureau answer; these families."""
+    await asyncio.sleep(3)
+    await _stop(attack.stage, *WORKERS)
+    families = [next(attack.families) for _ in range(8)]
+    applied = await asyncio.gather(*(attack.clients.apply(number, address=number % 2) for number in families))
+    await interference.all_answered(attack.stage, FIRST_BUREAU, applied)
+    return families
+
+
 # --- one for each bug ------------------------------------------------------------------------------------------------
 
 
@@ -106,13 +117,10 @@ async def _api_dies_after_commit(attack: Attack) -> None:
 async def _relay_dies_after_sending(attack: Attack) -> None:
     """Its first batch holds requests to health, which is asked as soon as the first bureau's answers are read."""
     stage = attack.stage
-    await asyncio.sleep(3)
-    await _stop(stage, *WORKERS)
-    applied = await asyncio.gather(*(attack.apply() for _ in range(8)))
-    await interference.all_answered(stage, FIRST_BUREAU, applied)
+    families = await _answered_and_not_read(attack)
     await _stop(stage, *RELAYS)
     await _start(stage, *WORKERS)
-    await interference.waits_to_be_sent(stage, "department.health.tasks", at_least=len(applied))
+    await interference.waits_to_be_sent(stage, TASKS_OF_HEALTH, at_least=len(families))
     await _kill_at(attack, RELAYS[0], FaultPoint.RELAY_AFTER_SEND, 1)
     await _start(stage, *RELAYS[1:])
 
@@ -134,7 +142,7 @@ async def _kafka_forgets_the_group(attack: Attack) -> None:
 async def _timestamps_refused(attack: Attack) -> None:
     """Kafka's clock and the relays' disagree for a moment: batches are refused, and leave gaps in their sequence."""
     await asyncio.sleep(5)
-    async with interference.timestamps_refused(attack.stage.platform, "department.health.tasks"):
+    async with interference.timestamps_refused(attack.stage.platform, TASKS_OF_HEALTH):
         await asyncio.sleep(4)
 
 
@@ -144,12 +152,7 @@ async def _parts_die_after_commit(attack: Attack) -> None:
 
 
 async def _withdrawn_before_the_answers_are_read(attack: Attack) -> None:
-    await asyncio.sleep(3)
-    await _stop(attack.stage, *WORKERS)
-    families = [next(attack.families) for _ in range(8)]
-    applied = await asyncio.gather(*(attack.clients.apply(number, address=number % 2) for number in families))
-    await interference.all_answered(attack.stage, FIRST_BUREAU, applied)
-    for number in families:
+    for number in await _answered_and_not_read(attack):
         withdrawal = Operation(0, Wish.WITHDRAW, number, Story.HASTY, number % 2)
         await attack.clients.carry_out(withdrawal, moment=0)
     await _start(attack.stage, *WORKERS)
