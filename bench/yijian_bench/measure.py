@@ -30,12 +30,20 @@ class Measurement:
     p95: float
     p99: float
     accept_p99: float
+    beside: int | None = None
     cpu_ms_per_application: dict[str, float] = field(default_factory=dict)
     memory_mb: dict[str, float] = field(default_factory=dict)
 
 
 async def measure(
-    bench: Bench, name: str, *, count: int, connections: int, rate: float | None = None, stored: int = 0
+    bench: Bench,
+    name: str,
+    *,
+    count: int,
+    connections: int,
+    rate: float | None = None,
+    stored: int = 0,
+    beside: int | None = None,
 ) -> Measurement:
     """Submit `count` applications and wait for all of them. Raises if one is refused or not granted in full."""
     first = bench.take_families(count)
@@ -54,6 +62,7 @@ async def measure(
         {str(identity): moment for identity, moment in completed.items()},
         cpu={process: after[process] - before[process] for process in after},
         stored=stored,
+        beside=beside,
         memory_mb=bench.memory_mb(),
     )
 
@@ -65,6 +74,7 @@ def summarise(
     *,
     cpu: Mapping[str, float],
     stored: int = 0,
+    beside: int | None = None,
     memory_mb: Mapping[str, float] | None = None,
 ) -> Measurement:
     """What the load's lines, the moments of completion by id and the CPU seconds by process come to."""
@@ -76,6 +86,7 @@ def summarise(
     return Measurement(
         name=name,
         stored=stored,
+        beside=beside,
         applications=count,
         completed_per_second=count / (last - began),
         accepted_per_second=count / (max(float(str(line["answered"])) for line in sent) - began),

@@ -3,10 +3,10 @@
 import json
 import os
 import platform as machine
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from statistics import mean
+from statistics import geometric_mean, mean
 
 import psutil
 from rich.console import Console
@@ -49,9 +49,14 @@ def line(found: Measurement | Reading) -> str:
     if isinstance(found, Reading):
         return f"{found.name}, {found.stored:,} stored: p50 {found.p50 * 1000:.1f} ms, p99 {found.p99 * 1000:.1f} ms"
     return (
-        f"{found.name}, {found.stored:,} stored: {found.completed_per_second:.1f} a second, p95 {found.p95:.3f} s,"
+        f"{found.name}, {_stored(found)} stored: {found.completed_per_second:.1f} a second, p95 {found.p95:.3f} s,"
         f" {sum(found.cpu_ms_per_application.values()):.1f} ms CPU an application"
     )
+
+
+def _stored(found: Measurement) -> str:
+    beside = "" if found.beside is None else f" (beside {found.beside:,})"
+    return f"{found.stored:,}{beside}"
 
 
 def _machine() -> dict[str, object]:
@@ -84,7 +89,7 @@ def show(results: Results, console: Console) -> None:
     for m in measurements:
         speed.add_row(
             m.name,
-            f"{m.stored:,}",
+            _stored(m),
             f"{m.applications:,}",
             f"{m.completed_per_second:.1f}",
             f"{m.accepted_per_second:.1f}",
@@ -105,7 +110,7 @@ def _show_cost(measurements: Sequence[Measurement], console: Console) -> None:
         table.add_column(column, justify="right" if column != "run" else "left")
     for m in measurements:
         parts = _parts(m.cpu_ms_per_application)
-        table.add_row(m.name, f"{m.stored:,}", *(f"{parts[name]:.1f}" for name in (*PARTS, REST, "all")))
+        table.add_row(m.name, _stored(m), *(f"{parts[name]:.1f}" for name in (*PARTS, REST, "all")))
     console.print(table)
 
 
@@ -156,12 +161,10 @@ def _show_sizes(sizes: Sequence[Size], console: Console) -> None:
 
 def _compare(measurements: Sequence[Measurement], console: Console) -> None:
     """What the figures are of each other, by the means of runs under one name."""
-    if not measurements:
-        return
-    sizes = list(dict.fromkeys(m.stored for m in measurements if m.name == SATURATION))
-    first, *later = sizes or [0]
-    saturated = _mean(measurements, SATURATION, first)
-    floor, naive, one, two, both = (_mean(measurements, name) for name in (FLOOR, NAIVE, ONE, TWO, BOTH))
+    alone = [m for m in measurements if m.beside is None]
+    saturated, floor, naive, one, two, both = (
+        _mean([m for m in alone if m.name == name]) for name in (SATURATION, FLOOR, NAIVE, ONE, TWO, BOTH)
+    )
     if saturated and floor:
         console.print(f"Of the floor, the same rows and records without a meaning: {saturated / floor:.0%}.")
     if one and two and both:
@@ -171,20 +174,56 @@ def _compare(measurements: Sequence[Measurement], console: Console) -> None:
         )
     if saturated and naive:
         console.print(f"Batches against one message at a time: {saturated / naive:.1f} times as many.")
-    for stored in later:
-        longer = (
-            f"{_mean(measurements, name, stored, of='p95') / _mean(measurements, name, first, of='p95'):.2f} at {name}"
-            for name in (SATURATION, STEADY)
-        )
-        console.print(
-            f"With {stored:,} stored against {first:,}: the throughput times"
-            f" {_mean(measurements, SATURATION, stored) / saturated:.2f}, p95 times {' and '.join(longer)}."
+    for growth in growths(measurements):
+        console.print(growth.told())
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What more stored rows change, each pair of turns for itself: many divided by few."""
+
+    few: int
+    many: int
+    throughput: list[float]
+    cpu: list[float]
+    p95: dict[str, list[float]]
+
+    def told(self) -> str:
+        longer = ", ".join(f"p95 at {name} times {_spread(ratios)}" for name, ratios in self.p95.items())
+        return (
+            f"With {self.many:,} stored against {self.few:,}, in {len(self.throughput)} pairs of turns:"
+            f" throughput times {_spread(self.throughput)}, CPU times {_spread(self.cpu)}, {longer}."
         )
 
 
-def _mean(
-    measurements: Sequence[Measurement], name: str, stored: int | None = None, *, of: str = "completed_per_second"
-) -> float:
-    """The mean over the runs under this name, with so many stored if that is given; 0 where there was none."""
-    found = [getattr(m, of) for m in measurements if m.name == name and stored in (None, m.stored)]
-    return mean(found) if found else 0.0
+def growths(measurements: Sequence[Measurement]) -> list[Growth]:
+    """One for each size that was measured beside a smaller one."""
+    sizes = dict.fromkeys((m.beside, m.stored) for m in measurements if m.beside is not None and m.beside < m.stored)
+    return [_growth(measurements, few, many) for few, many in sizes if few is not None]
+
+
+def _growth(measurements: Sequence[Measurement], few: int, many: int) -> Growth:
+    def ratios(name: str, of: Callable[[Measurement], float]) -> list[float]:
+        small = [of(m) for m in measurements if (m.name, m.stored, m.beside) == (name, few, many)]
+        large = [of(m) for m in measurements if (m.name, m.stored, m.beside) == (name, many, few)]
+        return [after / before for before, after in zip(small, large, strict=False)]
+
+    return Growth(
+        few=few,
+        many=many,
+        throughput=ratios(SATURATION, lambda m: m.completed_per_second),
+        cpu=ratios(SATURATION, lambda m: sum(m.cpu_ms_per_application.values())),
+        p95={name: ratios(name, lambda m: m.p95) for name in (SATURATION, STEADY)},
+    )
+
+
+def _spread(ratios: Sequence[float]) -> str:
+    """The geometric mean, which treats twice and half alike, with the least and the most."""
+    if not ratios:
+        return "unknown"
+    return f"{geometric_mean(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def _mean(measurements: Sequence[Measurement]) -> float:
+    """The mean throughput; 0 where nothing was measured."""
+    return mean(m.completed_per_second for m in measurements) if measurements else 0.0

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 from yijian_bench import overload as pressing
-from yijian_bench.main import Plan, run, show_or_dump
+from yijian_bench.main import run, show_or_dump
+from yijian_bench.plan import Plan
 from yijian_embedded.home import CHECKOUT
 from yijian_embedded.stopping import run_until_stopped
 
@@ -22,10 +23,13 @@ def bench(
     *,
     quick: Annotated[bool, typer.Option(help="A minute's look instead of the whole measurement.")] = False,
     applications: Annotated[int, typer.Option(min=50, help="Applications for each measurement at saturation.")] = 2000,
-    floor: Annotated[
-        bool, typer.Option(help="Also measure the same rows and records without any work on them.")
+    baselines: Annotated[
+        bool, typer.Option(help="Also measure the floor, one message at a time, and second replicas.")
     ] = True,
-    stored: Annotated[str, typer.Option(help="Sizes to measure at: applications already stored.")] = "0,10000,100000",
+    stored: Annotated[
+        str, typer.Option(help="Sizes to measure at: the first alone, each later one in turn with the first.")
+    ] = "0,10000,100000",
+    pairs: Annotated[int, typer.Option(min=1, help="Turns of both platforms at each later size.")] = 4,
     overload: Annotated[
         int, typer.Option(min=0, help="Instead of the measurement: seconds of twice the load that saturates it.")
     ] = 0,
@@ -40,8 +44,9 @@ def bench(
     if overload:
         _overload(folder, overload, as_json=as_json)
         return
-    plan = QUICK if quick else Plan(applications=applications, stored=_sizes(stored))
-    plan = replace(plan, floor=floor)
+    plan = QUICK if quick else Plan(applications=applications, stored=_sizes(stored), pairs=pairs)
+    if not baselines:
+        plan = replace(plan, floor=False, naive=False, replicas=False)
     # Progress goes to stderr, so that --json leaves nothing but JSON on stdout.
     results = run_until_stopped(run(folder, plan, errors))
     if results is None:

@@ -1,0 +1,88 @@
+"""What stored rows change: a platform that holds few beside one that holds many, measured in turn.
+
+In turn, since machines drift within minutes by more than rows cost, and filling lasts for half an hour: two figures
+from before and after it would tell the machine's two moments apart rather than the two sizes.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from rich.console import Console
+
+from yijian_bench.measure import Measurement
+from yijian_bench.plan import Plan
+from yijian_bench.platform import Bench
+from yijian_bench.reading import Reading, measure_reading
+from yijian_bench.runs import load_steadily, saturate, warm_up
+from yijian_bench.stored import Template, fill, read_template, readable
+
+READERS = 50
+
+
+@dataclass
+class Sized:
+    """A platform with so many applications of the past; one citizen can read those of `readable`."""
+
+    bench: Bench
+    stored: int = 0
+    readable: list[UUID] = field(default_factory=list)
+    _template: Template | None = None
+
+    async def grow(self, wanted: int, console: Console) -> None:
+        """Add what is missing, services stopped; the template is read once: what comes later fits what is there."""
+        if wanted == self.stored:
+            return
+        with console.status(f"Storing {wanted:,} applications"):
+            self._template = self._template or await read_template(self.bench)
+            await fill(self.bench, self._template, have=self.stored, wanted=wanted)
+            self.readable += readable(self._template.past, have=self.stored, wanted=wanted)
+            self.stored = wanted
+
+
+async def measure_reading_at(sized: Sized, plan: Plan, console: Console) -> list[Reading]:
+    with console.status(f"Reading, {sized.stored:,} stored"):
+        return await measure_reading(
+            sized.bench,
+            stored=sized.stored,
+            seconds=plan.reading_seconds,
+            families=READERS,
+            many=sized.readable,
+        )
+
+
+async def compare(
+    few: Sized, many: Sized, plan: Plan, sizes: Sequence[int], console: Console
+) -> AsyncIterator[Measurement | Reading]:
+    """Let `many` grow to each of `sizes` and measure it against `few`, in turn: few, many, many, few, and so on.
+
+    The services of `few` run before and after; those of one platform stand still while the other is measured.
+    """
+    with console.status("Starting the platform beside it"):
+        await asyncio.to_thread(few.bench.stop_services)
+        await asyncio.to_thread(many.bench.up)
+    await warm_up(many.bench, plan, plan.warm_up, console)
+    awake = many
+    for size in sizes:
+        await asyncio.to_thread(awake.bench.stop_services)
+        await many.grow(size, console)
+        await asyncio.to_thread(many.bench.start_services, {})
+        awake = many
+        await warm_up(many.bench, plan, plan.turn_warm_up, console)
+        for reading in await measure_reading_at(many, plan, console):
+            yield reading
+        for turn in turns(few, many, plan.pairs):
+            if turn is not awake:
+                await asyncio.to_thread(awake.bench.stop_services)
+                await asyncio.to_thread(turn.bench.start_services, {})
+                awake = turn
+            beside = few.stored if turn is many else many.stored
+            await warm_up(turn.bench, plan, plan.turn_warm_up, console)
+            yield await saturate(turn.bench, plan, console, stored=turn.stored, beside=beside)
+            yield await load_steadily(turn.bench, plan, console, stored=turn.stored, beside=beside)
+
+
+def turns(few: Sized, many: Sized, pairs: int) -> list[Sized]:
+    """Pairs whose order changes, so that a steady drift of the machine falls on both alike."""
+    return [each for pair in range(pairs) for each in ((few, many), (many, few))[pair % 2]]
