@@ -40,14 +40,15 @@ async def test_the_database_derives_the_same_ids(fresh_database: FreshDatabase):
         await connection.execute(FUNCTIONS)
         for n in (1, 77, 999_999):
             derived = await connection.fetchrow(
-                "SELECT pg_temp.application($1, $2), pg_temp.task($1, 'B4'), pg_temp.other($1, 'holder/1')",
+                "SELECT pg_temp.application($1, $2), pg_temp.task(pg_temp.application($1, $2), 'B4'),"
+                " pg_temp.other($1, 'holder/1')",
                 n,
                 PAST.origin_ms - n * STEP_MS,
             )
             assert derived is not None
             assert (derived[0], derived[1], derived[2].bytes) == (
                 PAST.application(n),
-                task(n, "B4"),
+                task(PAST.application(n), "B4"),
                 other(n, "holder/1"),
             )
     finally:
@@ -58,7 +59,10 @@ async def test_the_database_derives_the_same_ids(fresh_database: FreshDatabase):
 async def test_the_tree_over_the_copies_is_the_tree_over_all_leaves(fresh_database: FreshDatabase):
     """Signed in two goes, the second from the middle of a tile on."""
     key = new_key("test.example/ledger")
-    leaves = [make_leaf(task(n, "B4"), LeafKind.DISCLOSURE, {"n": n}, salt=new_salt()) for n in range(3 * TOGETHER + 7)]
+    leaves = [
+        make_leaf(task(PAST.application(n), "B4"), LeafKind.DISCLOSURE, {"n": n}, salt=new_salt())
+        for n in range(3 * TOGETHER + 7)
+    ]
     connection = await asyncpg.connect(fresh_database("data-exchange"))
     try:
         for first, last in ((0, TOGETHER + 3), (TOGETHER + 3, len(leaves))):
@@ -111,7 +115,7 @@ def test_a_department_keeps_a_task_of_each_matter_and_a_record_of_every_copy(sto
         rows = db.execute(
             "SELECT task_id, application_id FROM task WHERE matter = 'B1' ORDER BY changed_at DESC"
         ).fetchall()
-        assert rows[:2] == [(str(task(n, "B1")), str(PAST.application(n))) for n in (1, 2)]
+        assert rows[:2] == [(str(task(PAST.application(n), "B1")), str(PAST.application(n))) for n in (1, 2)]
         counts = [
             db.execute(statement).fetchone()[0]
             for statement in (

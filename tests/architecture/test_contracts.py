@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
@@ -94,6 +94,26 @@ def test_the_same_work_always_has_the_same_ids():
         for attempt in (1, 2)
     }
     assert len(ids) == 12
+
+
+def test_what_is_kept_for_ever_begins_like_its_application():
+    application = UUID("0193a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b")
+    task = derived_ids.task_id(application, child=1, matter="B2", attempt=1)
+    assert task == UUID("0193a1d9-6a70-8eb0-9462-ab636480f7ba")
+    for derived in (
+        task,
+        derived_ids.consent_id(application, basis="CIVIL_STATUS", giver="FATHER"),
+        derived_ids.document_id(task, kind="BIRTH_CERTIFICATE"),
+    ):
+        assert (derived.bytes[:3], derived.version, derived.variant) == (application.bytes[:3], 8, RFC_4122)
+
+
+def test_which_tasks_are_of_one_application_cannot_be_seen():
+    """Ids of tasks stand in the public ledger; of an application they share what all of some hours share."""
+    one, other = UUID("01a22a00-0000-7000-8000-000000000001"), UUID("01a22aff-ffff-7000-8000-000000000002")
+    ids = [derived_ids.task_id(of, child=1, matter=matter, attempt=1) for of in (one, other) for matter in ("B1", "B2")]
+    assert {each.bytes[:3] for each in ids} == {one.bytes[:3]} == {other.bytes[:3]}
+    assert len({each.bytes[3:6] for each in ids}) == 4
 
 
 def test_unknown_fields_are_ignored_and_not_kept():

@@ -1,8 +1,4 @@
-"""What a department's own store keeps of tasks that are over: the task, and what its program wrote down about it.
-
-Keys are spread evenly and written in order, which is quick; a real key falls somewhere between them, as among real
-ones.
-"""
+"""What a department's own store keeps of tasks that are over: the task, and what its program wrote down about it."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -29,18 +25,22 @@ _NOT_RECORDS: Final = frozenset(
 
 
 def fill_store(path: Path, past: Past, *, have: int, wanted: int) -> int:
-    """Add the copies after `have` up to `wanted`; returns the file's size. Its program should not run."""
+    """Add the copies after `have` up to `wanted`; returns the file's size. Its program should not run.
+
+    The oldest is written first, as it was in truth: what is new comes to the end of every index over ids.
+    """
     with closing(sqlite3.connect(path, isolation_level=None)) as store:
         store.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         # Not durable until the end: what a crash leaves behind is thrown away with the platform.
         for setting in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -200000", "locking_mode = EXCLUSIVE"):
             store.execute(f"PRAGMA {setting}")
         store.execute("BEGIN")
-        _fill(store, "task", _tasks(store, past, range(have + 1, wanted + 1)))
+        copies = range(wanted, have, -1)
+        _fill(store, "task", _tasks(store, past, copies))
         for table in _record_tables(store):
-            _fill(store, table, _records(store, table, range(have + 1, wanted + 1)))
+            _fill(store, table, _records(store, past, table, copies))
         matters = store.execute("SELECT count(DISTINCT matter) FROM task").fetchone()[0]
-        said, heard = (range(have + 1, min(wanted, days_ago(days)) + 1) for days in (SENT_DAYS, INBOX_DAYS))
+        said, heard = (range(min(wanted, days_ago(days)), have, -1) for days in (SENT_DAYS, INBOX_DAYS))
         _fill(store, "outbox", _outbox(store, past, said, each=matters))
         _fill(store, "inbox", _inbox(past, heard, each=matters))
         store.execute("COMMIT")
@@ -69,7 +69,7 @@ def _tasks(store: sqlite3.Connection, past: Past, copies: range) -> Iterator[tup
         for original in originals:
             row = dict(zip(columns, original, strict=True))
             row |= {
-                "task_id": str(task(n, row["matter"])),
+                "task_id": str(task(past.application(n), row["matter"])),
                 "application_id": str(past.application(n)),
                 "changed_at": at,
             }
@@ -86,16 +86,19 @@ def _record_tables(store: sqlite3.Connection) -> list[str]:
     ]
 
 
-def _records(store: sqlite3.Connection, table: str, copies: range) -> Iterator[tuple[Any, ...]]:
+def _records(store: sqlite3.Connection, past: Past, table: str, copies: range) -> Iterator[tuple[Any, ...]]:
     """A row for each copy: like the last real one, under keys and numbers of its own."""
     described = store.execute(f"PRAGMA table_info({table})").fetchall()
     original = store.execute(f"SELECT * FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()  # noqa: S608 - our own names
     unique = _unique_columns(store, table)
     for n in copies:
-        yield tuple(
-            _own(value, n, f"{table}.{column[1]}") if column[1] in unique or column[1] == "task_id" else value
-            for value, column in zip(original, described, strict=True)
-        )
+        row = []
+        for value, (_, column, *_) in zip(original, described, strict=True):
+            if column == "task_id":
+                row.append(str(task(past.application(n), table)))
+            else:
+                row.append(_own(value, n, f"{table}.{column}") if column in unique else value)
+        yield tuple(row)
 
 
 def _unique_columns(store: sqlite3.Connection, table: str) -> set[str]:

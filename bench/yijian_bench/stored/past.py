@@ -30,9 +30,15 @@ class Past:
         return UUID(f"{self.origin_ms - n * STEP_MS:012x}7{digest[:3]}8{digest[3:18]}")
 
 
-def task(n: int, matter: str) -> UUID:
+def derived(application: UUID, what: str) -> UUID:
+    """Some other id that begins like an application's, as derived ids do."""
+    spelt = application.hex[:6] + _md5(f"{application}/{what}")
+    return UUID(f"{spelt[:12]}8{spelt[12:15]}8{spelt[15:30]}")
+
+
+def task(application: UUID, matter: str) -> UUID:
     """The id of a copy's task, of its disclosure and of its leaf."""
-    return UUID(_md5(f"task/{n}/{matter}"))
+    return derived(application, f"task/{matter}")
 
 
 def other(n: int, kind: str) -> bytes:
@@ -54,8 +60,11 @@ FUNCTIONS = """
 CREATE FUNCTION pg_temp.application(n bigint, ms bigint) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
     SELECT (lpad(to_hex(ms), 12, '0') || '7' || substr(md5('application/' || n), 1, 3)
         || '8' || substr(md5('application/' || n), 4, 15))::uuid $$;
-CREATE FUNCTION pg_temp.task(n bigint, matter text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
-    SELECT md5('task/' || n || '/' || matter)::uuid $$;
+CREATE FUNCTION pg_temp.derived(application uuid, what text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
+    SELECT (substr(spelt, 1, 12) || '8' || substr(spelt, 13, 3) || '8' || substr(spelt, 16, 15))::uuid
+    FROM (SELECT substr(application::text, 1, 6) || md5(application || '/' || what) AS spelt) s $$;
+CREATE FUNCTION pg_temp.task(application uuid, matter text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
+    SELECT pg_temp.derived(application, 'task/' || matter) $$;
 CREATE FUNCTION pg_temp.other(n bigint, kind text) RETURNS uuid LANGUAGE sql IMMUTABLE AS $$
     SELECT md5(kind || '/' || n)::uuid $$;
 CREATE FUNCTION pg_temp.hash(n bigint, kind bytea) RETURNS bytea LANGUAGE sql IMMUTABLE AS $$

@@ -65,7 +65,7 @@ async def _hand_over(
         "UPDATE disclosure d SET task_id = n.new FROM unnest($2::uuid[], $3::uuid[]) AS n(old, new)"
         " WHERE d.application_id = $1 AND d.task_id = n.old",
         identity,
-        [task(n, one.matter) for one in tasks],
+        [task(identity, one.matter) for one in tasks],
         [task_id(identity, child=one.child, matter=one.matter, attempt=one.attempt) for one in tasks],
     )
 

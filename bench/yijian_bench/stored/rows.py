@@ -93,7 +93,7 @@ APPROVAL = (
     Rows(
         "disclosure",
         """INSERT INTO disclosure (task_id, application_id, department, matter, disclosed_at, fields)
-           SELECT pg_temp.task(c.n, d.matter), c.id, d.department, d.matter, c.at, d.fields
+           SELECT pg_temp.task(c.id, d.matter), c.id, d.department, d.matter, c.at, d.fields
            FROM copy c JOIN disclosure d ON d.application_id = c.original""",
     ),
     Rows(
@@ -130,12 +130,12 @@ DATA_EXCHANGE = (
     ),
     Rows(
         "disclosure",
-        """INSERT INTO disclosure SELECT pg_temp.task(c.n, t.matter), c.id, c.at, d.sealed
+        """INSERT INTO disclosure SELECT pg_temp.task(c.id, t.matter), c.id, c.at, d.sealed
            FROM copy c JOIN original_task t ON t.application_id = c.original JOIN disclosure d ON d.id = t.id""",
     ),
     Rows(
         "consent",
-        """INSERT INTO consent SELECT pg_temp.other(c.n, 'consent/' || s.basis || s.role), c.id,
+        """INSERT INTO consent SELECT pg_temp.derived(c.id, 'consent/' || s.basis || s.role), c.id,
                pg_temp.hash(c.n, s.giver), s.role, s.basis, s.text_digest, c.at, c.at + (s.valid_until - s.given_at),
                NULL, s.sealed
            FROM copy c JOIN consent s ON s.case_id = c.original""",
@@ -147,7 +147,7 @@ DATA_EXCHANGE = (
            SELECT (SELECT coalesce(max(index) + 1, 0) FROM ledger.leaf) + row_number() OVER () - 1, n.id,
                convert_to('{"commitment":"' || encode(n.commitment, 'hex') || '","id":"' || n.id
                    || '","kind":"disclosure","v":1}', 'UTF8')
-           FROM (SELECT pg_temp.task(c.n, t.matter) AS id, pg_temp.hash(c.n, t.matter::bytea) AS commitment
+           FROM (SELECT pg_temp.task(c.id, t.matter) AS id, pg_temp.hash(c.n, t.matter::bytea) AS commitment
                FROM copy c JOIN original_task t ON t.application_id = c.original) n""",
     ),
     Rows(
@@ -190,7 +190,7 @@ IDENTITY = (
         "document",
         """INSERT INTO document (id, holder_id, application_id, department, matter, kind, name, version,
                identifier_index, sealed, issued_at, expires_at)
-           SELECT pg_temp.other(c.n, 'document/' || d.kind), pg_temp.other(c.n, 'holder/' || k.child), c.id,
+           SELECT pg_temp.derived(c.id, 'document/' || d.kind), pg_temp.other(c.n, 'holder/' || k.child), c.id,
                d.department, d.matter, d.kind, d.name, d.version, pg_temp.hash(c.n, d.identifier_index), d.sealed,
                c.at, c.at + (d.expires_at - d.issued_at)
            FROM copy c JOIN case_holder k ON k.application_id = c.original JOIN document d USING (holder_id)""",

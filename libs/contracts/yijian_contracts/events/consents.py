@@ -54,7 +54,7 @@ class GivenConsent(Part):
     @staticmethod
     def id_for(application_id: UUID, basis: str, giver: str) -> UUID:
         """The id of a giver's consent on one basis in one application."""
-        return derived_ids.event_id("consent", application_id, basis, giver)
+        return derived_ids.consent_id(application_id, basis=basis, giver=giver)
 
 
 class ConsentsGiven(CaseEvent):

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
+from yijian_contracts import derived_ids
 from yijian_contracts.events.base import CaseEvent, Code, Event, Part, PersonRef, Sentence
 from yijian_contracts.events.disclosures import DisclosedPart
 from yijian_contracts.topics import DOCUMENTS, DOCUMENTS_SHOWN
@@ -48,6 +49,11 @@ class DocumentIssued(CaseEvent):
     @property
     def event_id(self) -> UUID:
         return self.derive_id(self.task_id, self.kind)
+
+    @property
+    def document_id(self) -> UUID:
+        """The document's own id, in whatever wallet it lies."""
+        return derived_ids.document_id(self.task_id, kind=self.kind)
 
 
 class RelationParts(Part):

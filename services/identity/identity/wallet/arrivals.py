@@ -114,7 +114,7 @@ class _Batch:
         place = _place(event)
         if place is None and owner.owner_id_no is not None:
             person = self.holders.of_person(self.indexes[owner.owner_id_no], owner.owner_id_no)
-            self.issued.append(Issued(event.event_id, event, person))
+            self.issued.append(Issued(event.document_id, event, person))
             return None
         if place is None or not (owner.owner_id_no or parents.by_index):
             return None  # everyone who could see it was erased
@@ -122,7 +122,7 @@ class _Batch:
         if holder is None:
             return "this child of the application has another number already"
         self._guard(holder, parents, registered=False)
-        self.issued.append(Issued(event.event_id, event, holder))
+        self.issued.append(Issued(event.document_id, event, holder))
         return None
 
     def _holder_at(self, place: Place, number: str | None) -> Holder | None:

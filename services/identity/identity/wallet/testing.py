@@ -158,7 +158,7 @@ class City:
         """The child is registered and has a birth certificate."""
         event = self.case.document(number="Z991234567")
         await arrive(self.provider, event, self.case.relation(), *also)
-        return event.event_id
+        return event.document_id
 
     async def present(self, account: str, identity: UUID, **body: Any) -> httpx.Response:
         """Ask for a link to show a document by."""
