@@ -87,7 +87,7 @@ async def lived(city: City) -> None:
     own = city.case.document("birth-registration", child=None, owner=city.case.mother, number="OWN-CANARY")
     family = city.case.document("birth-registration", child=None, number="FAMILY-1")
     child = await city.certificate(own, family)
-    for identity in (own.event_id, child):
+    for identity in (own.document_id, child):
         await city.call("mother-0002", "GET", f"/v1/documents/{identity}")
         link = (await city.present("mother-0002", identity, purpose="给PURPOSE-CANARY看")).json()["link"]
         await city.http.get(link, headers={"Accept": "application/json"})

@@ -118,7 +118,7 @@ async def test_each_opening_is_a_look_and_a_disclosure(city: City) -> None:
 async def test_a_parents_own_document_concerns_that_parent_alone(city: City) -> None:
     own = city.case.document("birth-registration", child=None, owner=city.case.mother, number="S-1")
     await city.certificate(own)
-    seen = (await check(city, await link(city, own.event_id, fields=["holder_id_no"]))).json()
+    seen = (await check(city, await link(city, own.document_id, fields=["holder_id_no"]))).json()
     assert seen["holder"] == f"欧阳**（990***********{city.case.mother[-4:]}）"
     assert seen["fields"] == {"持证人公民身份号码": city.case.mother}
     (event,) = await city.shown()

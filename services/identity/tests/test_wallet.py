@@ -81,8 +81,8 @@ async def test_who_may_not(city: City, method: str, path: str) -> None:
 async def test_the_other_parents_own_document_is_not_mine(city: City, method: str, path: str) -> None:
     own = city.case.document("birth-registration", child=None, owner=city.case.mother)
     await city.certificate(own)
-    assert (await way(city, "father-0002", own.event_id, method, path)).status_code == 404
-    assert (await way(city, "mother-0002", own.event_id, method, path)).status_code in (200, 201)
+    assert (await way(city, "father-0002", own.document_id, method, path)).status_code == 404
+    assert (await way(city, "mother-0002", own.document_id, method, path)).status_code in (200, 201)
 
 
 @pytest.mark.parametrize(("method", "path"), WAYS)
@@ -178,6 +178,6 @@ async def test_another_persons_document_says_nothing_as_a_place_to_go_on_from(ci
     await city.certificate()
     another = city.case.document(child=None, owner=citizen_number(date(1991, 1, 1)), number="Z990000009")
     await arrive(city.provider, another)
-    for unknown in (another.event_id, uuid4()):
+    for unknown in (another.document_id, uuid4()):
         page = (await city.call("mother-0002", "GET", f"/v1/documents?before={unknown}")).json()
         assert page == {"items": [], "next": None}
