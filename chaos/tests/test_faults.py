@@ -22,7 +22,7 @@ from yijian_chaos.faults import Skipped, heal, heal_everything, inject
 from yijian_chaos.faults.tap import Taken, put, take_latest
 from yijian_chaos.matrix import Family, FaultKind
 from yijian_chaos.schedule import Planned
-from yijian_chaos.stage import Stage
+from yijian_chaos.stage import Stage, StageError
 from yijian_contracts.cloudevents import encode
 from yijian_contracts.departments import get_department
 from yijian_contracts.events import TaskCancelled
@@ -139,6 +139,14 @@ async def test_what_is_paused_lives_and_says_nothing(stage: Stage):
     assert not stage.is_ready("rating")
     await healed(stage, pause)
     assert stage.pid("rating") == before
+
+
+async def test_what_is_waited_for_in_vain_is_said_at_once(stage: Stage):
+    kill = planned(Family.PROCESSES, FaultKind.KILL, "rating")
+    await inject(stage, kill)
+    with pytest.raises(StageError, match=r"not running: rating; the log of rating closes with:\n."):
+        await stage.ready(within_s=WITHIN_S)
+    await healed(stage, kill)
 
 
 async def test_an_armed_process_dies_at_its_point_and_not_before(stage: Stage):

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 from yijian_embedded.platform import Platform
+from yijian_embedded.processes import tail
 from yijian_embedded.shape import Shape, remember_shape, wire_port, wired_port
 from yijian_examples.records import find_population, write_records
 
@@ -79,9 +80,15 @@ class Stage:
         await self.ready()
 
     async def ready(self, *, within_s: float = READY_WITHIN_S) -> None:
-        """Wait until every process is ready. Raises `StageError` with the names of those that are not."""
+        """Wait until every process is ready. Raises `StageError` with the names of those that are not.
+
+        One that is not running will not be ready however long we wait: that is said at once, with its log's end.
+        """
         deadline = asyncio.get_running_loop().time() + within_s
         while lacking := [name for name, ready in (await asyncio.to_thread(self.readiness)).items() if not ready]:
+            if ended := [name for name in lacking if self.process(name) is None]:
+                log = tail(self.platform.home, self._own_name(ended[0]))
+                raise StageError(f"not running: {', '.join(ended)}; the log of {ended[0]} closes with:\n{log}")
             if asyncio.get_running_loop().time() > deadline:
                 raise StageError(f"not ready after {within_s:.0f} s: {', '.join(lacking)}; logs: {self.logs}")
             await asyncio.sleep(LOOK_EVERY_S)
@@ -175,7 +182,7 @@ class Stage:
 
     def is_ready(self, name: str) -> bool:
         """Whether the process does its work now."""
-        known = name if name in MEMBERS else self._server(name)
+        known = self._own_name(name)
         return self.process(name) is not None and self.platform.is_ready(known)
 
     def readiness(self) -> Mapping[str, bool]:
@@ -186,7 +193,7 @@ class Stage:
     # --- where things are --------------------------------------------------------------------------------------------
 
     def process(self, name: str) -> psutil.Process | None:
-        return self.platform.process(name if name in MEMBERS else self._server(name))
+        return self.platform.process(self._own_name(name))
 
     def pid(self, name: str) -> int | None:
         process = self.process(name)
@@ -214,6 +221,10 @@ class Stage:
         if population is None:
             raise StageError("the stage was never up")
         return population.today
+
+    def _own_name(self, name: str) -> str:
+        """The platform's name of a process."""
+        return name if name in MEMBERS else self._server(name)
 
     def _server(self, name: str) -> str:
         return POSTGRES if name == POSTGRES else self._servers[name]
