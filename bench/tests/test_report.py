@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from yijian_bench.growth import Sized, turns
+from yijian_bench.growth import Filled, turns
 from yijian_bench.measure import Measurement
 from yijian_bench.platform import Bench
 from yijian_bench.report import SATURATION, STEADY, growths
@@ -58,5 +58,5 @@ def test_what_was_measured_alone_is_compared_with_nothing():
 
 
 def test_neither_platform_always_comes_first(tmp_path):
-    few, many = (Sized(Bench(tmp_path / name, 1)) for name in ("few", "many"))
+    few, many = (Filled(Bench(tmp_path / name, 1)) for name in ("few", "many"))
     assert turns(few, many, 3) == [few, many, many, few, few, many]

@@ -22,7 +22,7 @@ READERS = 50
 
 
 @dataclass
-class Sized:
+class Filled:
     """A platform with so many applications of the past; one citizen can read those of `readable`."""
 
     bench: Bench
@@ -41,23 +41,23 @@ class Sized:
             self.stored = wanted
 
 
-async def measure_reading_at(sized: Sized, plan: Plan, console: Console) -> list[Reading]:
-    with console.status(f"Reading, {sized.stored:,} stored"):
+async def measure_reading_at(filled: Filled, plan: Plan, console: Console) -> list[Reading]:
+    with console.status(f"Reading, {filled.stored:,} stored"):
         return await measure_reading(
-            sized.bench,
-            stored=sized.stored,
+            filled.bench,
+            stored=filled.stored,
             seconds=plan.reading_seconds,
             families=READERS,
-            many=sized.readable,
+            many=filled.readable,
         )
 
 
 async def compare(
-    few: Sized, many: Sized, plan: Plan, sizes: Sequence[int], console: Console
+    few: Filled, many: Filled, plan: Plan, sizes: Sequence[int], console: Console
 ) -> AsyncIterator[Measurement | Reading]:
     """Let `many` grow to each of `sizes` and measure it against `few`, in turn: few, many, many, few, and so on.
 
-    The services of `few` run before and after; those of one platform stand still while the other is measured.
+    The services of `few` run when this begins; those of one platform stand still while the other is measured.
     """
     with console.status("Starting the platform beside it"):
         await asyncio.to_thread(few.bench.stop_services)
@@ -83,6 +83,6 @@ async def compare(
             yield await load_steadily(turn.bench, plan, console, stored=turn.stored, beside=beside)
 
 
-def turns(few: Sized, many: Sized, pairs: int) -> list[Sized]:
+def turns(few: Filled, many: Filled, pairs: int) -> list[Filled]:
     """Pairs whose order changes, so that a steady drift of the machine falls on both alike."""
     return [each for pair in range(pairs) for each in ((few, many), (many, few))[pair % 2]]

@@ -9,7 +9,7 @@ from rich.console import Console
 from yijian_bench import report
 from yijian_bench.floor.run import measure_floor
 from yijian_bench.floor.shape import Shape, read_counters, read_shape
-from yijian_bench.growth import Sized, compare, measure_reading_at
+from yijian_bench.growth import Filled, compare, measure_reading_at
 from yijian_bench.measure import Measurement, measure
 from yijian_bench.plan import NAIVE_APPLICATIONS, REPLICAS, Plan
 from yijian_bench.platform import ONE_BY_ONE, Bench
@@ -32,7 +32,7 @@ async def run(folder: Path, plan: Plan, console: Console) -> Results:
     Sizes after the first are measured on a second platform beside it, in a folder inside.
     """
     first, *later = plan.stored
-    few, many = Sized(Bench(folder, plan.families)), Sized(Bench(folder / "many", plan.families_beside))
+    few, many = Filled(Bench(folder, plan.families)), Filled(Bench(folder / "many", plan.families_beside))
     results = Results()
     try:
         with console.status("Starting the platform"):
@@ -47,20 +47,30 @@ async def run(folder: Path, plan: Plan, console: Console) -> Results:
         results.sizes += await read_sizes(many.bench if later else few.bench)
     finally:
         with console.status("Stopping the platform"):
-            await asyncio.to_thread(many.bench.down)
-            await asyncio.to_thread(few.bench.down)
+            # In one go, which a second signal to stop does not come between.
+            await asyncio.to_thread(_down, many.bench, few.bench)
     return results
 
 
-async def _measure_all(sized: Sized, plan: Plan, stored: int, console: Console) -> AsyncIterator[Measurement | Reading]:
+def _down(first: Bench, second: Bench) -> None:
+    try:
+        first.down()
+    finally:
+        second.down()
+
+
+async def _measure_all(
+    filled: Filled, plan: Plan, stored: int, console: Console
+) -> AsyncIterator[Measurement | Reading]:
     """Everything at the first size, and what is compared with something else than a size."""
-    bench = sized.bench
+    bench = filled.bench
     await warm_up(bench, plan, plan.warm_up, console)
     if stored:
         await asyncio.to_thread(bench.stop_services)
-        await sized.grow(stored, console)
+        await filled.grow(stored, console)
         await asyncio.to_thread(bench.start_services, {})
-    for reading in await measure_reading_at(sized, plan, console):
+        await warm_up(bench, plan, plan.turn_warm_up, console)
+    for reading in await measure_reading_at(filled, plan, console):
         yield reading
     before = await read_counters(bench)
     for _ in range(plan.saturations):

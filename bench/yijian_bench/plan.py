@@ -41,7 +41,8 @@ class Plan:
         alone = self.warm_up + self.saturations * self.applications + self.steady_applications
         naive = NAIVE_APPLICATIONS if self.naive else 0
         replicas = len(REPLICAS) * self.applications if self.replicas else 0
-        return alone + naive + replicas + self._turns
+        before_reading = self.turn_warm_up if self.stored[0] else 0
+        return alone + before_reading + naive + replicas + self._turns
 
     @property
     def families_beside(self) -> int:

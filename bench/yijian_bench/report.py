@@ -145,7 +145,7 @@ def _show_memory(measurements: Sequence[Measurement], console: Console) -> None:
 
 
 def _show_sizes(sizes: Sequence[Size], console: Console) -> None:
-    table = Table(title="On the disk at the end")
+    table = Table(title="On the disk at the end, with most stored")
     table.add_column("table")
     for column in ("rows", "table MB", "indexes MB"):
         table.add_column(column, justify="right")

@@ -102,8 +102,8 @@ def test_what_is_kept_for_ever_begins_like_its_application():
     assert task == UUID("0193a1d9-6a70-8eb0-9462-ab636480f7ba")
     for derived in (
         task,
-        derived_ids.consent_id(application, basis="CIVIL_STATUS", giver="FATHER"),
-        derived_ids.document_id(task, kind="BIRTH_CERTIFICATE"),
+        derived_ids.consent_id(application, basis="civil-status", giver="FATHER"),
+        derived_ids.document_id(task, kind="birth-certificate"),
     ):
         assert (derived.bytes[:3], derived.version, derived.variant) == (application.bytes[:3], 8, RFC_4122)
 

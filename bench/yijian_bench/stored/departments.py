@@ -27,7 +27,7 @@ _NOT_RECORDS: Final = frozenset(
 def fill_store(path: Path, past: Past, *, have: int, wanted: int) -> int:
     """Add the copies after `have` up to `wanted`; returns the file's size. Its program should not run.
 
-    The oldest is written first, as it was in truth: what is new comes to the end of every index over ids.
+    The oldest is written first, as it was in truth, so that what comes after them belongs to the end of indexes by id.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as store:
         store.execute("PRAGMA wal_checkpoint(TRUNCATE)")

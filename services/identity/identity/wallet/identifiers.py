@@ -1,7 +1,7 @@
 """What anyone may ask without a link: whether there is a document with this identifier, and its status.
 
-The serial in an identifier is 128 bits that nobody can guess, and the answer names nobody. Asking is limited by address
-all the same, so that leaked lists cannot be checked by the thousand.
+The answer names nobody. Asking is limited by address, since serials are ids of tasks, and those stand in the public
+ledger: whoever puts identifiers together from it learns that documents exist, of nobody they could name.
 """
 
 from datetime import UTC, datetime

@@ -19,7 +19,7 @@ from identity.wallet.holders import Holder
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """A document on its way into its holder's wallet; `id` is its event's, derived once."""
+    """A document on its way into its holder's wallet; `id` is derived, the same whenever it is told."""
 
     id: UUID
     event: DocumentIssued
