@@ -26,7 +26,7 @@ class Plan:
     steady_seconds: int = 30
     reading_seconds: int = 15
     connections: int = 48
-    stored: tuple[int, ...] = (0, 10_000, 100_000)
+    stored: tuple[int, ...] = (0, 100_000)
     naive: bool = True
     floor: bool = True
     replicas: bool = True
