@@ -5,8 +5,8 @@ from before and after it would tell the machine's two moments apart rather than 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from rich.console import Console
@@ -30,15 +30,21 @@ class Filled:
     readable: list[UUID] = field(default_factory=list)
     _template: Template | None = None
 
-    async def grow(self, wanted: int, console: Console) -> None:
-        """Add what is missing, services stopped; the template is read once: what comes later fits what is there."""
+    async def grow(self, wanted: int, plan: Plan, console: Console) -> None:
+        """Add what is missing while services stand still, then start and warm them.
+
+        The template is read once: what comes later fits what is there.
+        """
         if wanted == self.stored:
             return
         with console.status(f"Storing {wanted:,} applications"):
+            await asyncio.to_thread(self.bench.stop_services)
             self._template = self._template or await read_template(self.bench)
             await fill(self.bench, self._template, have=self.stored, wanted=wanted)
             self.readable += readable(self._template.past, have=self.stored, wanted=wanted)
             self.stored = wanted
+            await asyncio.to_thread(self.bench.start_services, {})
+        await warm_up(self.bench, plan, plan.turn_warm_up, console)
 
 
 async def measure_reading_at(filled: Filled, plan: Plan, console: Console) -> list[Reading]:
@@ -52,24 +58,21 @@ async def measure_reading_at(filled: Filled, plan: Plan, console: Console) -> li
         )
 
 
-async def compare(
-    few: Filled, many: Filled, plan: Plan, sizes: Sequence[int], console: Console
-) -> AsyncIterator[Measurement | Reading]:
-    """Let `many` grow to each of `sizes` and measure it against `few`, in turn: few, many, many, few, and so on.
+async def compare(few: Filled, many: Filled, plan: Plan, console: Console) -> AsyncIterator[Measurement | Reading]:
+    """Let `many` grow to each later size and measure it against `few`, in turn: few, many, many, few, and so on.
 
     The services of `few` run when this begins; those of one platform stand still while the other is measured.
     """
-    with console.status("Starting the platform beside it"):
-        await asyncio.to_thread(few.bench.stop_services)
-        await asyncio.to_thread(many.bench.up)
-    await warm_up(many.bench, plan, plan.warm_up, console)
-    awake = many
-    for size in sizes:
-        await asyncio.to_thread(awake.bench.stop_services)
-        await many.grow(size, console)
-        await asyncio.to_thread(many.bench.start_services, {})
+    awake = few
+    for size in plan.stored[1:]:
+        if awake is few:
+            await asyncio.to_thread(few.bench.stop_services)
+        if not many.stored:
+            with console.status("Starting the platform beside it"):
+                await asyncio.to_thread(many.bench.up)
+            await warm_up(many.bench, plan, plan.warm_up, console)
+        await many.grow(size, plan, console)
         awake = many
-        await warm_up(many.bench, plan, plan.turn_warm_up, console)
         for reading in await measure_reading_at(many, plan, console):
             yield reading
         for turn in turns(few, many, plan.pairs):
@@ -79,8 +82,8 @@ async def compare(
                 awake = turn
             beside = few.stored if turn is many else many.stored
             await warm_up(turn.bench, plan, plan.turn_warm_up, console)
-            yield await saturate(turn.bench, plan, console, stored=turn.stored, beside=beside)
-            yield await load_steadily(turn.bench, plan, console, stored=turn.stored, beside=beside)
+            for load in (saturate, load_steadily):
+                yield replace(await load(turn.bench, plan, console, stored=turn.stored), beside=beside)
 
 
 def turns(few: Filled, many: Filled, pairs: int) -> list[Filled]:

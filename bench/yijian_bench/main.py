@@ -31,20 +31,16 @@ async def run(folder: Path, plan: Plan, console: Console) -> Results:
 
     Sizes after the first are measured on a second platform beside it, in a folder inside.
     """
-    first, *later = plan.stored
     few, many = Filled(Bench(folder, plan.families)), Filled(Bench(folder / "many", plan.families_beside))
     results = Results()
     try:
         with console.status("Starting the platform"):
             await asyncio.to_thread(few.bench.up)
-        async for found in _measure_all(few, plan, first, console):
-            results.add(found)
-            console.print(report.line(found))
-        if later:
-            async for found in compare(few, many, plan, later, console):
+        for measuring in (_measure_all(few, plan, console), compare(few, many, plan, console)):
+            async for found in measuring:
                 results.add(found)
                 console.print(report.line(found))
-        results.sizes += await read_sizes(many.bench if later else few.bench)
+        results.sizes += await read_sizes((many if many.stored else few).bench)
     finally:
         with console.status("Stopping the platform"):
             # In one go, which a second signal to stop does not come between.
@@ -59,17 +55,11 @@ def _down(first: Bench, second: Bench) -> None:
         second.down()
 
 
-async def _measure_all(
-    filled: Filled, plan: Plan, stored: int, console: Console
-) -> AsyncIterator[Measurement | Reading]:
+async def _measure_all(filled: Filled, plan: Plan, console: Console) -> AsyncIterator[Measurement | Reading]:
     """Everything at the first size, and what is compared with something else than a size."""
-    bench = filled.bench
+    bench, stored = filled.bench, plan.stored[0]
     await warm_up(bench, plan, plan.warm_up, console)
-    if stored:
-        await asyncio.to_thread(bench.stop_services)
-        await filled.grow(stored, console)
-        await asyncio.to_thread(bench.start_services, {})
-        await warm_up(bench, plan, plan.turn_warm_up, console)
+    await filled.grow(stored, plan, console)
     for reading in await measure_reading_at(filled, plan, console):
         yield reading
     before = await read_counters(bench)

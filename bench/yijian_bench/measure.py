@@ -36,14 +36,7 @@ class Measurement:
 
 
 async def measure(
-    bench: Bench,
-    name: str,
-    *,
-    count: int,
-    connections: int,
-    rate: float | None = None,
-    stored: int = 0,
-    beside: int | None = None,
+    bench: Bench, name: str, *, count: int, connections: int, rate: float | None = None, stored: int = 0
 ) -> Measurement:
     """Submit `count` applications and wait for all of them. Raises if one is refused or not granted in full."""
     first = bench.take_families(count)
@@ -62,7 +55,6 @@ async def measure(
         {str(identity): moment for identity, moment in completed.items()},
         cpu={process: after[process] - before[process] for process in after},
         stored=stored,
-        beside=beside,
         memory_mb=bench.memory_mb(),
     )
 
@@ -74,7 +66,6 @@ def summarise(
     *,
     cpu: Mapping[str, float],
     stored: int = 0,
-    beside: int | None = None,
     memory_mb: Mapping[str, float] | None = None,
 ) -> Measurement:
     """What the load's lines, the moments of completion by id and the CPU seconds by process come to."""
@@ -86,7 +77,6 @@ def summarise(
     return Measurement(
         name=name,
         stored=stored,
-        beside=beside,
         applications=count,
         completed_per_second=count / (last - began),
         accepted_per_second=count / (max(float(str(line["answered"])) for line in sent) - began),

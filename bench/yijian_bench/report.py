@@ -206,7 +206,7 @@ def _growth(measurements: Sequence[Measurement], few: int, many: int) -> Growth:
     def ratios(name: str, of: Callable[[Measurement], float]) -> list[float]:
         small = [of(m) for m in measurements if (m.name, m.stored, m.beside) == (name, few, many)]
         large = [of(m) for m in measurements if (m.name, m.stored, m.beside) == (name, many, few)]
-        return [after / before for before, after in zip(small, large, strict=False)]
+        return [after / before for before, after in zip(small, large, strict=True)]
 
     return Growth(
         few=few,
@@ -219,8 +219,6 @@ def _growth(measurements: Sequence[Measurement], few: int, many: int) -> Growth:
 
 def _spread(ratios: Sequence[float]) -> str:
     """The geometric mean, which treats twice and half alike, with the least and the most."""
-    if not ratios:
-        return "unknown"
     return f"{geometric_mean(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 

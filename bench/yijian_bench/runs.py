@@ -15,32 +15,16 @@ async def warm_up(bench: Bench, plan: Plan, count: int, console: Console) -> Non
         await measure(bench, "warm-up", count=count, connections=plan.connections)
 
 
-async def saturate(
-    bench: Bench, plan: Plan, console: Console, *, stored: int, beside: int | None = None
-) -> Measurement:
+async def saturate(bench: Bench, plan: Plan, console: Console, *, stored: int) -> Measurement:
     """As many connections as are enough for the pipeline to have always something to do."""
     with console.status(f"Saturation, {stored:,} stored"):
-        return await measure(
-            bench,
-            SATURATION,
-            count=plan.applications,
-            connections=plan.connections,
-            stored=stored,
-            beside=beside,
-        )
+        return await measure(bench, SATURATION, count=plan.applications, connections=plan.connections, stored=stored)
 
 
-async def load_steadily(
-    bench: Bench, plan: Plan, console: Console, *, stored: int, beside: int | None = None
-) -> Measurement:
+async def load_steadily(bench: Bench, plan: Plan, console: Console, *, stored: int) -> Measurement:
     """So few that nobody waits for anybody else."""
     with console.status(f"{STEADY.capitalize()}, {stored:,} stored"):
+        count = plan.steady_applications
         return await measure(
-            bench,
-            STEADY,
-            count=plan.steady_applications,
-            connections=STEADY_CONNECTIONS,
-            rate=STEADY_RATE,
-            stored=stored,
-            beside=beside,
+            bench, STEADY, count=count, connections=STEADY_CONNECTIONS, rate=STEADY_RATE, stored=stored
         )

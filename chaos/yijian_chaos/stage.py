@@ -182,8 +182,7 @@ class Stage:
 
     def is_ready(self, name: str) -> bool:
         """Whether the process does its work now."""
-        known = self._own_name(name)
-        return self.process(name) is not None and self.platform.is_ready(known)
+        return self.process(name) is not None and self.platform.is_ready(self._own_name(name))
 
     def readiness(self) -> Mapping[str, bool]:
         """The same for every process at once."""

@@ -65,12 +65,12 @@ def _tasks(store: sqlite3.Connection, past: Past, copies: range) -> Iterator[tup
     # One of each matter.
     originals = store.execute("SELECT * FROM task WHERE state = 'ANSWERED' GROUP BY matter").fetchall()
     for n in copies:
-        at = past.at(n).timestamp()
+        application, at = past.application(n), past.at(n).timestamp()
         for original in originals:
             row = dict(zip(columns, original, strict=True))
             row |= {
-                "task_id": str(task(past.application(n), row["matter"])),
-                "application_id": str(past.application(n)),
+                "task_id": str(task(application, row["matter"])),
+                "application_id": str(application),
                 "changed_at": at,
             }
             yield tuple(row.values())
@@ -88,17 +88,15 @@ def _record_tables(store: sqlite3.Connection) -> list[str]:
 
 def _records(store: sqlite3.Connection, past: Past, table: str, copies: range) -> Iterator[tuple[Any, ...]]:
     """A row for each copy: like the last real one, under keys and numbers of its own."""
-    described = store.execute(f"PRAGMA table_info({table})").fetchall()
+    columns = _columns(store, table)
     original = store.execute(f"SELECT * FROM {table} ORDER BY rowid DESC LIMIT 1").fetchone()  # noqa: S608 - our own names
     unique = _unique_columns(store, table)
     for n in copies:
-        row = []
-        for value, (_, column, *_) in zip(original, described, strict=True):
-            if column == "task_id":
-                row.append(str(task(past.application(n), table)))
-            else:
-                row.append(_own(value, n, f"{table}.{column}") if column in unique else value)
-        yield tuple(row)
+        row = dict(zip(columns, original, strict=True))
+        row |= {column: _own(row[column], n, f"{table}.{column}") for column in unique & row.keys()}
+        if "task_id" in row:
+            row["task_id"] = str(task(past.application(n), table))
+        yield tuple(row.values())
 
 
 def _unique_columns(store: sqlite3.Connection, table: str) -> set[str]:
